@@ -1,0 +1,1 @@
+"""Two small clouds on one machine, real enough that a migration between them proves something."""

@@ -1,0 +1,1 @@
+"""Postgres servers run under the rules of a managed service."""

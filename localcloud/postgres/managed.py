@@ -1,0 +1,41 @@
+"""The rights a managed service hands out: much, but never a superuser's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+ADMIN_ATTRIBUTES = "LOGIN CREATEDB CREATEROLE REPLICATION"
+
+# Predefined roles an admin gets and may hand on; a major that lacks one leaves it out.
+ADMIN_MEMBERSHIPS = ["pg_monitor", "pg_signal_backend", "pg_checkpoint", "pg_create_subscription"]
+
+MEMBERSHIPS_KNOWN = """
+SELECT rolname
+  FROM pg_catalog.pg_roles
+ WHERE rolname = ANY(%s)
+ ORDER BY rolname
+"""
+
+ADMIN_EXISTS = "SELECT FROM pg_catalog.pg_roles WHERE rolname = %s"
+
+
+def make_admin(conn: psycopg.Connection[Any], user: str, password: str) -> None:
+    """Create the admin role, or give it its rights and this password again."""
+    role = sql.Identifier(user)
+    if conn.execute(ADMIN_EXISTS, [user]).fetchone() is None:
+        conn.execute(sql.SQL("CREATE ROLE {}").format(role))
+    conn.execute(sql.SQL("ALTER ROLE {} " + ADMIN_ATTRIBUTES).format(role))
+    for (membership,) in conn.execute(MEMBERSHIPS_KNOWN, [ADMIN_MEMBERSHIPS]).fetchall():
+        grant = sql.SQL("GRANT {} TO {} WITH ADMIN OPTION")
+        conn.execute(grant.format(sql.Identifier(membership), role))
+    set_password(conn, user, password)
+
+
+def set_password(conn: psycopg.Connection[Any], user: str, password: str) -> None:
+    """Set a role's password; the server sees its SCRAM verifier only, and so does its log."""
+    verifier = conn.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256")
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+    conn.execute(statement.format(sql.Identifier(user), sql.Literal(verifier.decode())))

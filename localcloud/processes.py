@@ -1,0 +1,116 @@
+"""Processes that outlive their parent, and how they are known again by pid files and /proc."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .errors import LocalCloudError
+
+# Postgres refuses to run as root; this is nobody on every Linux.
+UNPRIVILEGED_UID = 65534
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def unprivileged(argv: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """Return ``argv`` run as an ordinary user: as it is, or by setpriv if we are root.
+
+    ``paths`` are what the process must reach. If one lies in a folder that only root may enter
+    (a home folder), the process may also read past modes, but never write past them.
+    """
+    if not is_root():
+        return list(argv)
+    uid = f"{UNPRIVILEGED_UID}"
+    command = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--no-new-privs"]
+    if not all(_reachable(path) for path in paths):
+        command += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return [*command, "--", *argv]
+
+
+def _reachable(path: Path) -> bool:
+    """Tell whether others may enter every folder on the way to ``path``."""
+    return all(parent.stat().st_mode & 0o001 for parent in path.absolute().parents)
+
+
+def own(path: Path) -> None:
+    """Give ``path`` to the user that unprivileged processes run as."""
+    if is_root():
+        os.chown(path, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
+
+
+def environment() -> dict[str, str]:
+    """Return what a server's process gets of our environment: nothing that could be secret."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+
+
+def spawn(
+    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start ``argv`` in a session of its own, its output appended to ``log``."""
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603  # argv, no shell
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env=dict(environment() if env is None else env),
+            start_new_session=True,
+        )
+
+
+def alive(pid: int) -> bool:
+    """Tell whether ``pid`` runs; a zombie does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def working_folder(pid: int) -> Path | None:
+    """Return the folder that ``pid`` works in, or None if it is gone or not ours to see."""
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return None
+
+
+def children(pid: int) -> list[int]:
+    """Return the pids that ``pid`` has started itself."""
+    found = []
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(word) for word in tasks.read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal; that the process is gone already is no error."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def wait_until(
+    condition: Callable[[], bool], timeout: float, awaited: str, poll: float = 0.02
+) -> None:
+    """Return as soon as ``condition()`` holds.
+
+    Raise LocalCloudError naming ``awaited`` after ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise LocalCloudError(f"{awaited}: not within {timeout:g} s", code="timeout")
+        time.sleep(poll)
