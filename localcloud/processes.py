@@ -14,6 +14,8 @@ from .errors import LocalCloudError
 # Postgres refuses to run as root; this is nobody on every Linux.
 UNPRIVILEGED_UID = 65534
 
+CAP_DAC_READ_SEARCH = 1 << 2  # linux/capability.h
+
 
 def is_root() -> bool:
     return os.geteuid() == 0
@@ -23,15 +25,27 @@ def unprivileged(argv: Sequence[str], paths: Sequence[Path]) -> list[str]:
     """Return ``argv`` run as an ordinary user: as it is, or by setpriv if we are root.
 
     ``paths`` are what the process must reach. If one lies in a folder that only root may enter
-    (a home folder), the process may also read past modes, but never write past them.
+    (a home folder), the process also gets the capability to pass it.
     """
     if not is_root():
         return list(argv)
     uid = f"{UNPRIVILEGED_UID}"
     command = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--no-new-privs"]
     if not all(_reachable(path) for path in paths):
-        command += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        command += _reading_past_modes()
     return [*command, "--", *argv]
+
+
+def _reading_past_modes() -> list[str]:
+    """Return setpriv's options for a capability of ours that passes closed folders.
+
+    Docker grants its containers dac_override only. Without no_setuid_fixup access(2), which
+    Postgres asks for its own binary, would forget capabilities (access_override_creds in open.c).
+    """
+    status = Path("/proc/self/status").read_text()
+    permitted = int(status.partition("CapPrm:")[2].split()[0], 16)
+    name = "dac_read_search" if permitted & CAP_DAC_READ_SEARCH else "dac_override"
+    return ["--securebits=+no_setuid_fixup", f"--inh-caps=+{name}", f"--ambient-caps=+{name}"]
 
 
 def _reachable(path: Path) -> bool:

@@ -2,7 +2,8 @@ SET ROLE legacy_owner;
 
 INSERT INTO "Billing"."Customers" ("Name", "Address", "Former Addresses", "Discount", "Tags")
 SELECT 'Customer "' || n || '"',
-       ROW('Street ' || n % 300 || ', "rear"', lpad((n % 99999)::text, 5, '0'), NULL),
+       ROW('Street ' || n % 300 || ', "rear"', lpad((n % 99999)::text, 5, '0'), NULL)
+           ::"Billing"."Address",
        CASE WHEN n % 10 = 0
             THEN ARRAY[ROW('Old, ' || n, '1', DATE '1999-12-31')::"Billing"."Address"] END,
        n % 101,
