@@ -29,8 +29,9 @@ options:
     default: []
   like:
     description:
-      - With O(state=open), the database whose privileges this one gets, as they were before its
-        own fence. Without it, the privileges return that this database had.
+      - The database whose privileges this one gets when it is opened, as they were before its own
+        fence. With O(state=fenced) they are kept for that moment. Without it, the privileges
+        return that this database had.
       - Option names are libpq's connection keywords.
     type: dict
     suboptions:
@@ -53,6 +54,9 @@ options:
     description: Names of O(like)'s roles on this server; a role mapped to null is left out.
     type: dict
     default: {}
+  note:
+    description: Kept with a fence put up now and returned in RV(evidence.note).
+    type: str
   timeout:
     description: Seconds that ending the sessions may take.
     type: int
@@ -87,11 +91,13 @@ changes_count:
   type: int
   sample: 2
 evidence:
-  description: What proves the state. With O(state=open) only C(fenced).
+  description: What proves the state; only C(fenced), C(since), C(note) if open or in check mode.
   returned: success
   type: dict
   sample:
     fenced: true
+    since: 2026-03-01T02:00:04Z
+    note: null
     may_connect: [migrator]
     superusers: [postgres]
     sessions_terminated: 8
@@ -105,30 +111,36 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
-from ..module_utils.pg import fence
+from ..module_utils.pg import access, fence
 from ..module_utils.pg.connection import connect, server_spec
 from ..module_utils.waiting import Deadline
 
 REPORTED = 100  # results over 700,000 characters are dropped by ansible-runner
 
 
-def wanted(params: dict[str, Any]) -> fence.Record | None:
-    """Return the privileges to open with, or None for the database's own."""
+def model(params: dict[str, Any]) -> access.Record | None:
+    """Return the privileges that O(like) had, in this server's role names."""
     if params["like"] is None:
         return None
     with connect("like", params["like"]) as conn:
-        before = fence.read(conn).before
-    return fence.admitting(fence.mapped(before, params["role_map"]), params["server"]["user"])
+        before = access.read(conn).before
+    return access.admitting(access.mapped(before, params["role_map"]), params["server"]["user"])
 
 
 def converge(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Fence or open the database; return changes and evidence."""
-    goal = wanted(params) if params["state"] == "open" else None
+    like = model(params)
     with connect("server", params["server"]) as conn:
         if params["state"] == "open":
-            return fence.converge_open(conn, goal, check_mode=check_mode)
-        deadline = Deadline(params["timeout"])
-        return fence.converge_fenced(conn, params["keep"], deadline, check_mode=check_mode)
+            return fence.converge_open(conn, like, check_mode=check_mode)
+        return fence.converge_fenced(
+            conn,
+            params["keep"],
+            Deadline(params["timeout"]),
+            check_mode=check_mode,
+            returning=like,
+            note=params["note"],
+        )
 
 
 def main() -> None:
@@ -140,6 +152,7 @@ def main() -> None:
             "keep": {"type": "list", "elements": "str", "default": []},
             "like": like,
             "role_map": {"type": "dict", "default": {}},
+            "note": {"type": "str"},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,

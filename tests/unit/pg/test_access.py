@@ -1,8 +1,9 @@
 """What a fence changes, and what its record keeps. No server: privileges are plain values."""
 
 import pytest
+
 from ansible_collections.landbridge.migration.plugins.module_utils.errors import PreconditionError
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.fence import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.access import (
     MARK,
     Access,
     Change,
@@ -23,7 +24,7 @@ ME = Grant("migrator", "CONNECT", False)
 
 
 def access(*grants, record=None):
-    return Access("shop", "shop_owner", "migrator", True, frozenset(grants), None, record)
+    return Access("shop", "shop_owner", "migrator", True, "now", frozenset(grants), None, record)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +53,9 @@ def test_opening_twice_changes_nothing():
     assert plan_open(Record(frozenset({PUBLIC}), None), access(PUBLIC)) == []
 
 
-@pytest.mark.parametrize("comment", [None, "The shop's \"database\" {"], ids=["none", "odd"])
+@pytest.mark.parametrize("comment", [None, 'The shop\'s "database" {'], ids=["none", "odd"])
 def test_a_record_survives_the_comment_it_is_kept_in(comment):
-    record = Record(frozenset({PUBLIC, Grant('o"d', "CREATE", True)}), comment)
+    record = Record(frozenset({PUBLIC, Grant('o"d', "CREATE", True)}), comment, "now", "note")
     assert decode(encode(record)) == record
 
 
