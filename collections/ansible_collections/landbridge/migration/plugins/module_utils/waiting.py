@@ -50,6 +50,10 @@ class Deadline:
     def passed(self) -> bool:
         return self.left_s <= 0
 
+    def within(self, seconds: float) -> Deadline:
+        """Return a deadline of its own, ``seconds`` from now but never after this one."""
+        return Deadline(min(seconds, self.left_s), clock=self._clock, sleep=self._sleep)
+
     def pause(self, seconds: float) -> None:
         """Sleep ``seconds``, but never beyond the deadline."""
         self._sleep(min(seconds, self.left_s))
