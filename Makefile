@@ -1,0 +1,75 @@
+# Everything a checkout can do. Each target does its own set-up: git, make, Python ≥ 3.11 and the
+# public package registries are enough.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+VENV := .venv/.ready
+BROWSER := .venv/.browser
+CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/landbridge
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV) ## Make .venv from requirements.lock (done by itself where needed)
+
+$(VENV): requirements.lock scripts/setup
+	@scripts/setup
+	@touch $@
+
+$(BROWSER): $(VENV) scripts/setup-browser
+	@scripts/setup-browser
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV) ## Move six databases between two local clouds and prove nothing is lost
+	@scripts/demo
+
+.PHONY: test
+test: $(VENV) $(BROWSER) ## Run every check and test below
+	@.venv/bin/python scripts/tests.py all
+
+.PHONY: check
+check: $(VENV) ## Linters, types, unit and contract tests: under a minute
+	@.venv/bin/python scripts/tests.py check
+
+.PHONY: unit integration molecule fault e2e
+unit: $(VENV) ## Pure functions on values; ARGS= goes to pytest here and below
+integration: $(VENV) $(BROWSER) ## Each module, and the local cloud, on real servers
+molecule: $(VENV) ## Each scenario; ARGS='-s NAME' runs one
+fault: $(VENV) ## Processes killed, links cut, disks full: nothing lost, nothing twice
+e2e: $(VENV) $(BROWSER) ## The demo and the stages, as a user runs them
+unit integration molecule fault e2e:
+	@.venv/bin/python scripts/tests.py $@ -- $(ARGS)
+
+.PHONY: format
+format: $(VENV) ## Format the code and fix what linters can
+	@ruff format
+	@ruff check --fix
+
+.PHONY: docs
+docs: $(VENV) ## Write docs/reference from modules, roles and errors
+	@.venv/bin/python scripts/docs.py
+
+.PHONY: bench
+bench: $(VENV) ## Compare pg_clone with pg_dump and pg_restore; SCALE=0.02 tries it out
+	@.venv/bin/python -m bench.clone --scale $(or $(SCALE),1) $(ARGS)
+
+.PHONY: lock
+lock: $(VENV) ## Pin the newest versions that pyproject.toml allows
+	@scripts/lock
+
+.PHONY: clean
+clean: ## Undo all of the above; CACHE=1 removes the downloaded binaries, too
+	@if [ -x .venv/bin/python ] && [ -d .localcloud ]; then \
+	  .venv/bin/python -m localcloud down || true; fi
+	@rm -rf .venv .localcloud .landbridge .pytest_cache .mypy_cache .ruff_cache .ansible build
+	@rm -rf collections/ansible_collections/landbridge/migration/tests/output
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@$(if $(CACHE),rm -rf "$(CACHE_DIR)")
