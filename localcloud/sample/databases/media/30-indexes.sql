@@ -26,5 +26,14 @@ SELECT lo_put(77000001, 0, '\x00ff10'), lo_put(77000003, 5000000, 'the end');
 COMMENT ON LARGE OBJECT 77000001 IS 'Uploaded by the service; isn''t in "assets"';
 COMMENT ON LARGE OBJECT 77000003 IS 'Sparse: zeros up to the last seven bytes';
 GRANT SELECT, UPDATE ON LARGE OBJECT 77000003 TO media_app;
+DO $$
+DECLARE
+    asset record;
+BEGIN
+    FOR asset IN SELECT content, title FROM assets WHERE asset_id % 10 = 0 LOOP
+        EXECUTE format('COMMENT ON LARGE OBJECT %s IS %L', asset.content, 'Content of ' || asset.title);
+        EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO media_app', asset.content);
+    END LOOP;
+END $$;
 RESET ROLE;
 ALTER LARGE OBJECT 77000001 OWNER TO media_app;

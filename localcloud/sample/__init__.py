@@ -1,0 +1,1 @@
+"""The sample platform: six databases, the writers that use them, and the ledger of every write."""

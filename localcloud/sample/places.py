@@ -1,0 +1,49 @@
+"""Where the sample platform keeps what it knows: files in the local cloud's own folder.
+
+secrets/<role>             one password, mode 0600
+names.json                 where each database's name points to now, mode 0600
+sample/ca/<server>.pem     the authority to verify a server with
+sample/writers/<name>.*    a writer's lock (with its pid) and log
+sample/ledger/<name>.jsonl what the writers did, line by line
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The paths under one home. `folder(path)` makes a file's folder, for this user only."""
+
+    home: Path
+
+    @property
+    def api(self) -> Path:
+        return self.home / "api.json"
+
+    @property
+    def names(self) -> Path:
+        return self.home / "names.json"
+
+    def password(self, role: str) -> Path:
+        return self.home / "secrets" / role
+
+    def certificate(self, server: str) -> Path:
+        return self.home / "sample" / "ca" / f"{server}.pem"
+
+    def lock(self, name: str) -> Path:
+        return self.home / "sample" / "writers" / f"{name}.lock"
+
+    def log(self, name: str) -> Path:
+        return self.home / "sample" / "writers" / f"{name}.log"
+
+    def ledger(self, name: str) -> Path:
+        return self.home / "sample" / "ledger" / f"{name}.jsonl"
+
+
+def folder(path: Path) -> Path:
+    """Make the folder of ``path`` if it is missing, closed to others; return ``path``."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
