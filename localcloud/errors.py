@@ -26,8 +26,8 @@ class InvalidRequest(LocalCloudError):  # noqa: N818  # named as HTTP's 400 is s
 class Conflict(LocalCloudError):  # noqa: N818  # HTTP's 409
     """What was asked for does not fit what is there; nothing was changed."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="conflict", status=409)
+    def __init__(self, message: str, *, code: str = "conflict") -> None:
+        super().__init__(message, code=code, status=409)
 
 
 class NotFound(LocalCloudError):  # noqa: N818  # HTTP's 404

@@ -23,6 +23,7 @@ from localcloud.certificates import Authority
 from localcloud.ports import free_port
 from localcloud.postgres import watch
 from localcloud.postgres.configuration import SUPERUSER, Configuration
+from localcloud.postgres.managed import verifier
 from localcloud.postgres.server import PostgresServer
 
 HOST = "127.31.0.1"
@@ -50,8 +51,8 @@ class TestServer(PostgresServer):
         self.major = configuration.major
         self._password = secrets.token_urlsafe(12)
 
-    def create(self, admin_password=None):
-        super().create(admin_password or self._password)
+    def create(self):
+        super().create(verifier(self.configuration.admin_user, self._password))
 
     @property
     def admin(self):

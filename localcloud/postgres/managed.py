@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 
 ADMIN_ATTRIBUTES = "LOGIN CREATEDB CREATEROLE REPLICATION"
 
@@ -22,7 +22,19 @@ SELECT rolname
 ADMIN_EXISTS = "SELECT FROM pg_catalog.pg_roles WHERE rolname = %s"
 
 
-def make_admin(conn: psycopg.Connection[Any], user: str, password: str) -> None:
+def verifier(user: str, password: str) -> str:
+    """Return what the server keeps of a password; neither it nor its log sees the password.
+
+    libpq computes it and asks no server, since the algorithm is named.
+    """
+    conn = pq.PGconn.connect_start(b"")
+    try:
+        return conn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+    finally:
+        conn.finish()
+
+
+def make_admin(conn: psycopg.Connection[Any], user: str, password_verifier: str) -> None:
     """Create the admin role, or give it its rights and this password again."""
     role = sql.Identifier(user)
     if conn.execute(ADMIN_EXISTS, [user]).fetchone() is None:
@@ -31,11 +43,10 @@ def make_admin(conn: psycopg.Connection[Any], user: str, password: str) -> None:
     for (membership,) in conn.execute(MEMBERSHIPS_KNOWN, [ADMIN_MEMBERSHIPS]).fetchall():
         grant = sql.SQL("GRANT {} TO {} WITH ADMIN OPTION")
         conn.execute(grant.format(sql.Identifier(membership), role))
-    set_password(conn, user, password)
+    set_password(conn, user, password_verifier)
 
 
-def set_password(conn: psycopg.Connection[Any], user: str, password: str) -> None:
-    """Set a role's password; the server sees its SCRAM verifier only, and so does its log."""
-    verifier = conn.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256")
+def set_password(conn: psycopg.Connection[Any], user: str, password_verifier: str) -> None:
+    """Set a role's password to what `verifier` returned."""
     statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
-    conn.execute(statement.format(sql.Identifier(user), sql.Literal(verifier.decode())))
+    conn.execute(statement.format(sql.Identifier(user), sql.Literal(password_verifier)))

@@ -40,7 +40,7 @@ class PostgresServer:
     """One server in one folder.
 
     server = PostgresServer(folder, Configuration("shop", 17, "127.31.1.1", 21432, "boss"), ca)
-    server.create("s3cret")  # initdb, start, admin role
+    server.create(verifier("boss", "s3cret"))  # initdb, start, admin role
     server.stop()
     """
 
@@ -52,12 +52,12 @@ class PostgresServer:
         self.log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def create(self, admin_password: str) -> None:
+    def create(self, admin_verifier: str) -> None:
         """Make the cluster, start it and create its admin role. Run again, finish what is left."""
         self.initialize()
         self.start()
         with self.as_superuser() as conn:
-            managed.make_admin(conn, self.configuration.admin_user, admin_password)
+            managed.make_admin(conn, self.configuration.admin_user, admin_verifier)
 
     def initialize(self) -> None:
         """Make the cluster's files unless they are there, and write its configuration."""
@@ -202,6 +202,8 @@ class PostgresServer:
         name = self.configuration.name
         processes.wait_until(lambda: self._gone(family), timeout, f"{name}: the server stops")
         self._process = None
+        if not self.socket_folder.is_relative_to(self.folder):
+            remove_tree(self.socket_folder)
 
     def _gone(self, family: list[int]) -> bool:
         if self._process is not None:
@@ -241,8 +243,6 @@ class PostgresServer:
     def remove(self) -> None:
         """Stop the server at once and delete its folder."""
         self.stop_immediately()
-        if self.socket_folder.exists():
-            remove_tree(self.socket_folder)
         if self.folder.exists():
             remove_tree(self.folder)
 
