@@ -1,0 +1,157 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Asks for go or no-go on exactly the evidence that there is, and records what was said."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+from ansible.errors import AnsiblePromptInterrupt, AnsiblePromptNoninteractive
+from ansible.utils.display import Display
+
+from ..module_utils.errors import PreconditionError
+from ..module_utils.journal import gate
+from ..module_utils.journal.checkpoints import complaint
+from ..module_utils.journal.fingerprint import sha256
+from ..module_utils.journal.records import Answer, Decision, Journal
+from ..plugin_utils.action_base import Arguments, JournalAction, failure, now, require_lease, user
+
+TRIES = 3
+# ansible-runner, and so AWX, gives Ansible a terminal at which nobody sits.
+NOBODY_SITS_THERE = "AWX_ISOLATED_DATA_DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the gate has before it."""
+
+    parts: dict[str, str]
+    problems: list[str]
+    answers: dict[str, Answer]
+    decisions: list[Decision]
+
+    @property
+    def digest(self) -> str:
+        return sha256(self.parts)
+
+    def decision(self) -> str:
+        """Return what was said of this digest last: go, no-go, asked, or nothing."""
+        said = [d.decision for d in self.decisions if d.digest == self.digest]
+        return said[0] if said else ""
+
+
+class ActionModule(JournalAction):
+    BYPASS_HOST_LOOP = True
+    SPEC: ClassVar[dict[str, Any]] = {
+        "stages": {"type": "list", "elements": "str", "required": True},
+        "hosts": {"type": "dict", "default": {}},
+        "checklist": {"type": "list", "elements": "dict", "default": []},
+        "answers": {"type": "dict", "default": {}},
+        "policy": {"type": "str", "default": "person", "choices": ["person", "evidence"]},
+        "go": {"type": "str", "default": ""},
+    }
+
+    def act(self, args: Arguments, task_vars: dict[str, Any]) -> dict[str, Any]:
+        items = gate.items_of(args["checklist"])
+        given = [
+            replace(answer, answered_by=user(), answered=now())
+            for answer in gate.persons_answers(args["answers"], items)
+        ]
+        found = self.on_journal(args, lambda journal: self._find(args, journal, items, given))
+        ours: dict[str, Any] = {"checklist": gate.checklist_shown(items, found.answers)}
+        if found.problems:
+            return {**self._incomplete(found), "landbridge": ours}
+        said, how = self._said(args, found)
+        decision = Decision(found.digest, said, how, found.parts, user(), now())
+        if said != found.decision() and not self.check_mode:
+            self.on_journal(args, lambda journal: self._decide(args, journal, decision))
+        ours["decision"] = asdict(decision)
+        return {**self._result(args, found, decision), "landbridge": ours}
+
+    def _find(
+        self, args: Arguments, journal: Journal, items: list[gate.Item], given: list[Answer]
+    ) -> Found:
+        """Record the answers given and return what go is asked for."""
+        state, answers = journal.state(), journal.answers()
+        new = [a for a in given if a.item not in answers or answers[a.item].says() != a.says()]
+        if new and not self.check_mode:
+            require_lease(state, args["migration"])
+            journal.answer(new)
+        answers |= {answer.item: answer for answer in new}
+        parts, problems = gate.evidence_parts(args["stages"], args["hosts"], state.current)
+        lacking = [complaint(problems)] if problems else []
+        lacking += gate.unanswered(items, answers)
+        parts |= gate.checklist_parts(items, answers)
+        return Found(parts, lacking, answers, journal.decisions())
+
+    def _incomplete(self, found: Found) -> dict[str, Any]:
+        """Return the failure (in check mode the message) that names what is lacking."""
+        msg = f"gate: the evidence is not complete: {'; '.join(found.problems)}"
+        result = {"changed": False, "decision": "", "digest": "", "msg": msg}
+        return result if self.check_mode else {**result, **failure(PreconditionError(msg), [])}
+
+    def _said(self, args: Arguments, found: Found) -> tuple[str, str]:
+        """Return go, no-go or asked, and how it was said."""
+        go = args["go"].strip()
+        if go.lower() in gate.NO_GO:
+            return "no-go", "variable"
+        if go:
+            return self._go_to(go, found), "variable"
+        if args["policy"] == "evidence":
+            return "go", "policy"
+        if found.decision() == "go":
+            said = next(d for d in found.decisions if d.digest == found.digest)
+            return "go", said.how
+        return self._asked(found), "terminal"
+
+    def _go_to(self, go: str, found: Found) -> str:
+        if go == found.digest:
+            return "go"
+        changed = ", ".join(gate.changes(found.decisions, go, found.parts))
+        raise PreconditionError(
+            f"gate: go was given to {go}, but the evidence now has the digest {found.digest}"
+            + (f"; changed since: {changed}" if changed else ""),
+            hint=f"Look at it again, then: -e landbridge_go={found.digest}",
+        )
+
+    def _asked(self, found: Found) -> str:
+        """Ask at the terminal; without one nothing is said, and silence is never go."""
+        if self.check_mode or NOBODY_SITS_THERE in os.environ:
+            return "asked"
+        start = found.digest[: gate.TYPED]
+        lines = [f"  {name}  {digest[: gate.TYPED]}" for name, digest in found.parts.items()]
+        question = (
+            f"\nThe evidence of this migration:\n{chr(10).join(lines)}\nType {start} to go, or no:"
+        )
+        for _ in range(TRIES):
+            try:
+                typed = bytes(Display().prompt_until(question)).decode(errors="replace").strip()
+            except (AnsiblePromptNoninteractive, AnsiblePromptInterrupt):
+                return "asked"
+            if typed in (start, found.digest):
+                return "go"
+            if typed.lower() in gate.NO_GO:
+                return "no-go"
+            question = f"{typed!r} is neither {start} nor no; type one of them:"
+        return "asked"
+
+    def _decide(self, args: Arguments, journal: Journal, decision: Decision) -> None:
+        require_lease(journal.state(), args["migration"])
+        if decision not in journal.decisions():
+            journal.decide(decision)
+
+    def _result(self, args: Arguments, found: Found, decision: Decision) -> dict[str, Any]:
+        go = f"-e landbridge_go={found.digest}"
+        messages = {
+            "go": f"go ({decision.how}) to {found.digest}",
+            "no-go": f"gate: no-go was said to {found.digest}",
+            "asked": f"gate: the evidence is complete, nobody has said go to it; say it with: {go}",
+        }
+        return {
+            "failed": decision.decision != "go" and not self.check_mode,
+            "changed": decision.decision == "go" and found.decision() != "go",
+            "decision": decision.decision,
+            "digest": found.digest,
+            "msg": messages[decision.decision],
+        }
