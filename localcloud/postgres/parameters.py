@@ -36,10 +36,10 @@ TOLD = [
 ]
 
 FOUND = """
-SELECT name, current_setting(name), pending_restart
+SELECT lower(name), current_setting(name), pending_restart
   FROM pg_catalog.pg_settings
- WHERE name = ANY(%s)
- ORDER BY name
+ WHERE lower(name) = ANY(%s)
+ ORDER BY 1
 """
 
 
