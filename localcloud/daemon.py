@@ -29,6 +29,7 @@ LOCK_TIMEOUT_S = 1.0
 def serve(home: Home) -> None:
     """Answer the API until SIGTERM, SIGINT or a request to shut down; then stop all servers."""
     home.make()
+    os.chdir(home.root)  # as its servers do: what works below the folder belongs to it
     with locked(home):
         registry = Registry(home)
         finished = threading.Event()

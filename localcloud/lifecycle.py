@@ -69,7 +69,7 @@ def down(home: Home, *, delete: bool = False) -> str:
     if pid := running(home):
         processes.send(pid, signal.SIGTERM)
         processes.wait_until(
-            lambda: running(home) is None, DOWN_TIMEOUT_S, "the daemon ends", poll=0.05
+            lambda: not processes.alive(pid), DOWN_TIMEOUT_S, "the daemon ends", poll=0.05
         )
     stop_without_daemon(home)  # what a killed daemon left; else there is nothing to do
     if delete:
