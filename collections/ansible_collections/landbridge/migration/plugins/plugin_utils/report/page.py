@@ -1,0 +1,123 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turn report.json into one HTML page that needs nothing else: no script, no network, no font."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+
+from .. import figures
+from . import moments, shape, timeline
+
+TITLES = {
+    "preflight": "Both sides are fit for the migration",
+    "postgres": "Server, databases and roles exist on the target",
+    "window": "The source takes no more writes",
+    "dataxfer": "Every row is on the target",
+    "verify": "Source and target are equal",
+    "gate": "Someone said go to this evidence",
+    "cutover": "The target serves",
+    "smoke": "The critical paths work",
+}
+GLOSSARY = {"ms": "milliseconds", "lsn": "LSN", "oid": "OID", "id": "ID"}
+
+
+def render(report: shape.Report) -> str:
+    """Return the page. Everything that comes from outside is escaped."""
+    return _template().render(
+        report=report,
+        line=timeline.lay_out(report["stages"]),
+        headline=headline(report),
+        titles=TITLES,
+    )
+
+
+def headline(report: shape.Report) -> str:
+    """Return where the migration stands, in a sentence."""
+    run, summary = report["run"], report["summary"]
+    due = [stage["stage"] for stage in report["stages"] if stage["state"] != "reached"]
+    failed = next((s["stage"] for s in report["stages"] if s["state"] == "failed"), None)
+    if run["outcome"] == "failed":
+        return f"Stopped at {failed}." if failed else "The run failed."
+    if run["outcome"] == "running":
+        return "The run is going on, or was killed: this is what it had reached."
+    if not summary["stage"]:
+        return "No stage is reached yet."
+    if not due:
+        return "Every stage is reached."
+    return f"Reached {summary['stage']}; next is {due[0]}."
+
+
+def words(key: str) -> str:
+    """Return a key of evidence as words; `scalar` shows the unit that its ending names."""
+    return " ".join(GLOSSARY.get(word, word) for word in key.removesuffix("_s").split("_"))
+
+
+def scalar(value: Any, key: str = "") -> str:
+    """Return a value of evidence as text; its key's ending tells the unit."""
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        if key.endswith("_s") or key in ("seconds", "elapsed"):
+            return figures.duration(value)
+        if key == "bytes" or key.endswith("_bytes"):
+            return figures.size(value)
+        return f"{value:,}"
+    return str(value)
+
+
+def clock(text: str | None) -> str:
+    return text[11:19] if text else "—"
+
+
+def day(text: str | None) -> str:
+    return text[:10] if text else "—"
+
+
+def moment(text: str | None) -> str:
+    return f"{day(text)} {clock(text)}" if text else "—"
+
+
+def clock_at(seconds: float) -> str:
+    return clock(moments.iso(seconds))
+
+
+def day_at(seconds: float) -> str:
+    return moments.iso(seconds)[5:10]
+
+
+def dash(value: float | None, unit: str) -> str:
+    """Return a figure in its unit, or a dash if it is not known."""
+    if value is None:
+        return "—"
+    return {
+        "count": lambda: f"{value:,.0f}",
+        "size": lambda: figures.size(value),
+        "rate": lambda: figures.rate(value),
+        "duration": lambda: figures.duration(value),
+    }[unit]()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        words=words,
+        scalar=scalar,
+        clock=clock,
+        day=day,
+        moment=moment,
+        clock_at=clock_at,
+        day_at=day_at,
+        show=dash,
+        duration=figures.duration,
+    )
+    source = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)
