@@ -15,7 +15,6 @@ from ..home import Home
 from . import check, cloud, ledger, names, tables, writer, writers
 from .databases import DATABASES, Database, select
 from .load import Loaded, load
-from .names import Address
 from .places import Places
 
 RATE = 40.0
@@ -28,29 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="localcloud sample", description=__doc__)
     add_arguments(parser)
     args = parser.parse_args(argv)
+    home = args.home.absolute() if args.home else Home.of_environment().root
     try:
-        return run(args)
+        status: int = args.run(args, Places(home))
     except LocalCloudError as exc:
-        sys.stderr.write(f"{exc}\n")
+        sys.stderr.write(f"localcloud sample: {exc}\n")
         return 1
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the command that was parsed. Raise LocalCloudError if it fails."""
-    status: int = args.run_sample(
-        args, Places(args.home.absolute() if args.home else Home.of_environment().root)
-    )
     return status
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add `sample` to another command line; its parsed arguments are for `run`."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "sample", help="the sample platform: databases, writers, ledger"
-    )
-    add_arguments(parser)
-    parser.set_defaults(run=run)
-    return parser
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +51,7 @@ def _add_load(commands: Any) -> None:
     _add_server(parser)
     parser.add_argument("--jobs", type=_positive, default=2, help="databases at a time")
     parser.add_argument("--again", action="store_true", help="drop the ones that are there first")
-    parser.set_defaults(run_sample=_load)
+    parser.set_defaults(run=_load)
 
 
 def _add_repoint(commands: Any) -> None:
@@ -77,7 +60,7 @@ def _add_repoint(commands: Any) -> None:
     parser.add_argument(
         "--wait", type=float, metavar="SECONDS", help="until running writers write there"
     )
-    parser.set_defaults(run_sample=_repoint)
+    parser.set_defaults(run=_repoint)
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
@@ -101,18 +84,18 @@ def _add_writers(commands: Any) -> None:
     _add_names(start, "services")
     _add_load_of_a_writer(start)
     start.add_argument("--no-wait", action="store_true", help="not for the first write")
-    start.set_defaults(run_sample=_start)
+    start.set_defaults(run=_start)
     for action, function, text in (
         ("stop", _stop, "stop those that run"),
         ("status", _status, "what they did and do"),
     ):
         other = actions.add_parser(action, help=text)
         _add_names(other, "services")
-        other.set_defaults(run_sample=function)
+        other.set_defaults(run=function)
     one = commands.add_parser("writer", help="be a service's writer, until told to stop")
     one.add_argument("name", choices=WRITING)
     _add_load_of_a_writer(one)
-    one.set_defaults(run_sample=_write)
+    one.set_defaults(run=_write)
 
 
 def _add_load_of_a_writer(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +114,7 @@ def _add_ledger(commands: Any) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     checked = actions.add_parser("check", help="is each one there exactly once?")
     _add_names(checked, "services")
-    checked.set_defaults(run_sample=_check)
+    checked.set_defaults(run=_check)
 
 
 def _load(args: argparse.Namespace, places: Places) -> int:
@@ -158,23 +141,15 @@ def _begin(
     for name in changed:
         places.ledger(name).unlink(missing_ok=True)
     fresh = [database for database in databases if database.name in changed | unnamed]
-    names.repoint(places, {each.name: _address(places, each, server) for each in fresh})
-
-
-def _address(places: Places, database: Database, server: cloud.CloudServer) -> Address:
-    return Address(
-        host=server.host,
-        port=server.port,
-        dbname=database.dbname,
-        user=database.app,
-        password_file=str(places.password(database.app)),
-        sslrootcert=str(server.sslrootcert),
+    names.repoint(
+        places, {each.name: names.address(places, each, server.endpoint) for each in fresh}
     )
 
 
 def _repoint(args: argparse.Namespace, places: Places) -> int:
     server = cloud.server(places, args.cloud, args.server)
-    addresses = {each.name: _address(places, each, server) for each in select(args.names)}
+    chosen = select(args.names)
+    addresses = {each.name: names.address(places, each, server.endpoint) for each in chosen}
     sizes = {name: ledger.size(places.ledger(name)) for name in addresses}
     changed = names.repoint(places, addresses)
     if args.wait:

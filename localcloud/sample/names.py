@@ -16,6 +16,7 @@ from typing import Any
 from .. import files
 from ..errors import NotFound
 from . import passwords
+from .databases import Database
 from .places import Places, folder
 
 
@@ -36,6 +37,19 @@ class Address:
         keywords = {name: value for name, value in asdict(self).items() if value is not None}
         password = passwords.read(Path(keywords.pop("password_file")))
         return {**keywords, "password": password}
+
+
+def address(places: Places, database: Database, server: Mapping[str, Any]) -> Address:
+    """Return the address of ``database`` on ``server`` (libpq's keywords), as its service's."""
+    return Address(
+        host=server["host"],
+        port=server["port"],
+        dbname=database.dbname,
+        user=database.app,
+        password_file=str(places.password(database.app)),
+        sslmode=server["sslmode"],
+        sslrootcert=server["sslrootcert"],
+    )
 
 
 def read(places: Places) -> dict[str, Address]:

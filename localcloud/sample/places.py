@@ -2,7 +2,6 @@
 
 secrets/<role>             one password, mode 0600
 names.json                 where each database's name points to now, mode 0600
-sample/ca/<server>.pem     the authority to verify a server with
 sample/writers/<name>.*    a writer's lock (with its pid) and log
 sample/ledger/<name>.jsonl what the writers did, line by line
 """
@@ -20,18 +19,11 @@ class Places:
     home: Path
 
     @property
-    def api(self) -> Path:
-        return self.home / "api.json"
-
-    @property
     def names(self) -> Path:
         return self.home / "names.json"
 
     def password(self, role: str) -> Path:
         return self.home / "secrets" / role
-
-    def certificate(self, server: str) -> Path:
-        return self.home / "sample" / "ca" / f"{server}.pem"
 
     def lock(self, name: str) -> Path:
         return self.home / "sample" / "writers" / f"{name}.lock"
@@ -44,6 +36,8 @@ class Places:
 
 
 def folder(path: Path) -> Path:
-    """Make the folder of ``path`` if it is missing, closed to others; return ``path``."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the folders above ``path`` that are missing, closed to others; return ``path``."""
+    for parent in reversed(path.parents):
+        if not parent.exists():
+            parent.mkdir(mode=0o700, exist_ok=True)
     return path

@@ -1,0 +1,42 @@
+"""The sample's six databases, loaded once a session on a server of their own."""
+
+import pytest
+
+from localcloud.sample import names, writers
+from localcloud.sample.databases import DATABASES
+from localcloud.sample.load import load
+from localcloud.sample.places import Places
+from localcloud.sample.workload import WORKLOADS
+
+
+@pytest.fixture(scope="session")
+def loaded_places(tmp_path_factory):
+    """The home whose secrets the sample was loaded with."""
+    return Places(tmp_path_factory.mktemp("loaded"))
+
+
+@pytest.fixture(scope="session")
+def sample_server(postgres, loaded_places):
+    """The server that holds all six databases."""
+    server = postgres(17, "sample")
+    load(server.admin, DATABASES, loaded_places)
+    return server
+
+
+@pytest.fixture
+def sample(sample_server):
+    """The server's admin, a server dict."""
+    sample_server.start()
+    return sample_server.admin
+
+
+@pytest.fixture
+def places(sample, loaded_places, tmp_path):
+    """A home of the test's own: names stand for the sample, ledgers are empty."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "secrets").symlink_to(loaded_places.home / "secrets")
+    made = Places(home)
+    names.repoint(made, {each.name: names.address(made, each, sample) for each in DATABASES})
+    yield made
+    writers.stop(made, list(WORKLOADS))
