@@ -160,7 +160,7 @@ def wanted(params: dict[str, Any]) -> Wanted:
     """Return the description that the module's parameters give."""
     taken = ("name", "version", "admin_user", "admin_password", "firewall", "backup")
     more = ("high_availability", "storage_mb", "restore_from")
-    parameters = {name: text(value) for name, value in params["parameters"].items()}
+    parameters = {name.lower(): text(value) for name, value in params["parameters"].items()}
     return Wanted(parameters=parameters, **{name: params[name] for name in (*taken, *more)})
 
 

@@ -93,7 +93,7 @@ def read(params: dict[str, Any]) -> dict[str, Any]:
     return {
         "changed": False,
         "exists": server is not None,
-        "server": shown(server, params["parameters"]),
+        "server": shown(server, map(str.lower, params["parameters"])),
     }
 
 

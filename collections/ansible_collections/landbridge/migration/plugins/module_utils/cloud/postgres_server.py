@@ -191,7 +191,7 @@ def _shown(driver: Driver, wanted: Wanted, deadline: Deadline) -> Server:
     found = ready(driver, wanted.name, deadline)
     while left := plan(wanted, found).changes:
         if patience.passed:
-            named = ", ".join(f"{change.name} is {change.before!r}" for change in left)
+            named = ", ".join(f"{change.name} is {change.before}" for change in left)
             raise NotConvergedError(
                 f"server {wanted.name} took the changes and does not show them: {named}"
             )

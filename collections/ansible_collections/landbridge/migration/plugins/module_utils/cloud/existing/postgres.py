@@ -17,7 +17,7 @@ from ..server import READY, Parameter, Server, Wanted
 
 # What our own session, role or database sets hides the server's value, so it is left out.
 PARAMETERS = """\
-SELECT name, current_setting(name, true), coalesce(pending_restart, false)
+SELECT lower(name), current_setting(name, true), coalesce(pending_restart, false)
   FROM pg_settings
  WHERE source NOT IN ('client', 'session', 'interactive', 'test',
                       'user', 'database', 'database user')"""

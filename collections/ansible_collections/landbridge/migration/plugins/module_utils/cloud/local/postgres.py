@@ -38,6 +38,7 @@ class LocalPostgres:
         except RefusedError as refused:
             # Only the API's own word counts: another program at this port says 404, too.
             if refused.status == 404 and refused.error_code == "not_found":
+                self._client.call("GET", self._path())  # an unknown cloud has no servers, either
                 return None
             raise
         return _server(answer)
@@ -71,8 +72,9 @@ class LocalPostgres:
     def back_up(self, name: str) -> Mapping[str, Any]:
         return self._client.call("POST", self._path(name, "/backups"))
 
-    def _path(self, name: str, rest: str = "") -> str:
-        return f"/v1/clouds/{quote(self._cloud, safe='')}/postgres/{quote(name, safe='')}{rest}"
+    def _path(self, name: str | None = None, rest: str = "") -> str:
+        servers = f"/v1/clouds/{quote(self._cloud, safe='')}/postgres"
+        return servers if name is None else f"{servers}/{quote(name, safe='')}{rest}"
 
 
 def driver(settings: Mapping[str, Any], deadline: Deadline) -> LocalPostgres:
@@ -114,7 +116,7 @@ def _server(answer: Mapping[str, Any]) -> Server:
             port=int(answer.get("port") or 0),
             admin_user=answer["admin_user"],
             parameters={
-                name: Parameter(str(found["value"]), bool(found.get("pending_restart")))
+                name.lower(): Parameter(str(found["value"]), bool(found.get("pending_restart")))
                 for name, found in (answer.get("parameters") or {}).items()
             },
             pending_restart=bool(answer.get("pending_restart")),
