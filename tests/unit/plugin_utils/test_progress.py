@@ -1,5 +1,6 @@
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -153,3 +154,8 @@ def test_a_listener_that_is_gone_ends_the_follower_quietly(tmp_path):
     with follower:
         path.write_text(json.dumps(COPY) + "\n")
     assert not follower.is_alive()
+
+
+def test_the_reference_names_every_field():
+    text = (Path(__file__).parents[3] / "docs/reference/progress.md").read_text()
+    assert [name for name in progress.Event.__annotations__ if f"`{name}`" not in text] == []

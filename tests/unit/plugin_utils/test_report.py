@@ -226,3 +226,10 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
         files.write(path, "\ud800")
     assert path.read_text() == "one"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_the_reference_names_every_field():
+    text = (Path(__file__).parents[3] / "docs/reference/report.md").read_text()
+    fields = [*SCHEMA["properties"], *SCHEMA["$defs"]["Run"]["properties"]]
+    fields += [*SCHEMA["$defs"]["Summary"]["properties"]]
+    assert [name for name in fields if f"`{name}`" not in text] == []
