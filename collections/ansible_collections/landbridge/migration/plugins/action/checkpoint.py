@@ -52,12 +52,16 @@ class ActionModule(JournalAction):
         requirements, problems = self._prerequisites(args, place, state)
         if problems:
             msg = f"{place.stage} builds on what is not there yet: {complaint(problems)}"
-            return {"changed": False, "reached": False, "msg": msg, **_ours(place)}
+            return {
+                "changed": False, "reached": False, "waits": True, "msg": msg, **_ours(place)
+            }  # fmt: skip
         run_id = self.this_run(args).run_id
         verdict = judge(
             place, inputs, requirements, state.current, redo=args["redo"], run_id=run_id
         )
-        result = {"changed": False, "reached": verdict.reached, "msg": verdict.msg}
+        result = {
+            "changed": False, "reached": verdict.reached, "waits": False, "msg": verdict.msg
+        }  # fmt: skip
         if verdict.reached:
             shown = state.current[place].shown()
             return {**result, "checkpoint": shown, **_ours(place, shown)}

@@ -107,6 +107,11 @@ reached:
   returned: O(state=open)
   type: bool
   sample: true
+waits:
+  description: Whether a stage it builds on is missing. Only in check mode, else that fails.
+  returned: O(state=open)
+  type: bool
+  sample: false
 msg:
   description: Why, in a sentence.
   returned: always
