@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_load(commands: Any) -> None:
     parser = commands.add_parser("load", help="create roles and databases with their content")
     _add_server(parser)
-    parser.add_argument("--jobs", type=_positive, default=2, help="databases at a time")
+    parser.add_argument("--jobs", type=_count, default=2, help="databases at a time")
     parser.add_argument("--again", action="store_true", help="drop the ones that are there first")
     parser.set_defaults(run=_load)
 
@@ -100,12 +100,18 @@ def _add_writers(commands: Any) -> None:
 
 def _add_load_of_a_writer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=_positive, default=RATE, help="writes a second, each")
-    parser.add_argument("--connections", type=int, default=CONNECTIONS, help="of each")
+    parser.add_argument("--connections", type=_count, default=CONNECTIONS, help="of each")
 
 
 def _positive(text: str) -> float:
     if (value := float(text)) <= 0:
         raise argparse.ArgumentTypeError("must be more than 0")
+    return value
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
     return value
 
 
@@ -123,27 +129,26 @@ def _load(args: argparse.Namespace, places: Places) -> int:
     password_file = args.password_file or places.password(server.admin_user)
     if args.again:
         writers.stop(places, [database.name for database in databases if database.writes])
-    loaded = load(
-        server.admin(password_file), databases, places, again=args.again, jobs=int(args.jobs)
-    )
-    _begin(places, databases, loaded, server)
+    loaded = load(server.admin(password_file), databases, places, again=args.again, jobs=args.jobs)
+    _begin(places, databases, loaded, server, again=args.again)
     _print(args, [asdict(each) for each in loaded], tables.loaded(loaded))
     return 0
 
 
 def _begin(
     places: Places, databases: Sequence[Database], loaded: Sequence[Loaded],
-    server: cloud.CloudServer,
+    server: cloud.CloudServer, *, again: bool,
 ) -> None:  # fmt: skip
-    """Let the names of what is new stand for it, and begin its ledgers anew."""
-    changed = {each.name for each in loaded if each.changed}
-    unnamed = {database.name for database in databases} - set(names.read(places))
-    for name in changed:
+    """Let names stand for what was loaded, and begin the ledgers of what is new.
+
+    A name that stands for a database elsewhere keeps it, and its ledger, unless asked for again.
+    """
+    wanted = {each.name: names.address(places, each, server.endpoint) for each in databases}
+    there = names.read(places)
+    ours = {n: a for n, a in wanted.items() if again or there.get(n, a) == a}
+    for name in {each.name for each in loaded if each.changed} & set(ours):
         places.ledger(name).unlink(missing_ok=True)
-    fresh = [database for database in databases if database.name in changed | unnamed]
-    names.repoint(
-        places, {each.name: names.address(places, each, server.endpoint) for each in fresh}
-    )
+    names.repoint(places, ours)
 
 
 def _repoint(args: argparse.Namespace, places: Places) -> int:

@@ -16,7 +16,7 @@ from ..home import checkout
 from . import ledger, names
 from .places import Places, folder
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.1
 
