@@ -16,6 +16,7 @@ STATES = {
     "restore": "restoring",
     "configure": "updating",
     "password": "updating",
+    "start": "restarting",
     "restart": "restarting",
     "backup": READY,
     "delete": "deleting",

@@ -67,8 +67,8 @@ def environment() -> dict[str, str]:
 def spawn(
     argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start ``argv`` in a session of its own, its output appended to ``log``."""
-    with log.open("ab") as output:
+    """Start ``argv`` in a session of its own, its output appended to ``log`` (0600)."""
+    with open(log, "ab", opener=_private) as output:  # Path.open has no opener
         return subprocess.Popen(  # noqa: S603  # argv, no shell
             list(argv),
             stdin=subprocess.DEVNULL,
@@ -78,6 +78,10 @@ def spawn(
             env=dict(environment() if env is None else env),
             start_new_session=True,
         )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def alive(pid: int) -> bool:

@@ -57,6 +57,7 @@ class Resource:
         """Start the thread. A server that had failed gets another chance."""
         if self.record.made:
             self.record.failure = ""
+            self._start_if_dead()
         self._thread.start()
 
     def leave(self) -> None:
@@ -151,11 +152,19 @@ class Resource:
                 taken.state, taken.state_reason = "failed", failure
 
     def _look(self) -> None:
-        """Start a server that died. One that failed waits for a request instead."""
+        """See to a server that died. One that failed waits for a request instead."""
         self._expire_backups()
-        if self.record.made and not self.record.failure and self.server.pid is None:
-            self.server.start()
-            self._observe()
+        if self.record.made and not self.record.failure:
+            self._start_if_dead()
+
+    def _start_if_dead(self) -> None:
+        with self._lock:
+            if self.server.pid is None:
+                self.record.steps.insert(0, Step("start"))
+
+    def _start(self, _: str) -> None:
+        self.server.start()
+        self._observe()
 
     def _create(self, _: str) -> None:
         self.server.create(self.record.admin_verifier)

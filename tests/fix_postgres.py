@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
+from localcloud import processes
 from localcloud.certificates import Authority
 from localcloud.ports import free_port
 from localcloud.postgres import watch
@@ -33,6 +34,21 @@ ADMIN = "landbridge_admin"
 PARAMETERS = {"shared_buffers": "64MB", "max_connections": "200", "max_wal_size": "2GB"}
 
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+
+SUBSCRIPTIONS = """
+SELECT subname
+  FROM pg_subscription
+  JOIN pg_database ON pg_database.oid = subdbid
+ WHERE datname = %s
+"""
+
+ACTIVE_SLOTS = "SELECT FROM pg_replication_slots WHERE database = %s AND active"
+
+DROP_SLOTS = """
+SELECT pg_drop_replication_slot(slot_name)
+  FROM pg_replication_slots
+ WHERE database = %s
+"""
 
 NEW_OBJECTS = """
 SELECT 'role' AS kind, rolname::text AS name FROM pg_roles WHERE rolname !~ '^pg_'
@@ -185,28 +201,42 @@ def _objects(server):
 
 def _drop(server, objects):
     """Drop the databases and roles that a test has made."""
-    databases = [name for kind, name in objects if kind == "database"]
-    roles = [name for kind, name in objects if kind == "role"]
-    with server.as_superuser() as conn:
-        for name in databases:
+    for name in [name for kind, name in objects if kind == "database"]:
+        _drop_subscriptions(server, name)
+        with server.as_superuser() as conn:
             _drop_database(server, conn, name)
-        for name in roles:
-            conn.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
-        for name in roles:
-            conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+    roles = [sql.Identifier(name) for kind, name in objects if kind == "role"]
+    if roles:
+        with server.as_superuser() as conn:
+            for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
+                conn.execute(sql.SQL(statement).format(sql.SQL(", ").join(roles)))
+
+
+def _drop_subscriptions(server, dbname):
+    """Drop a database's subscriptions here; their slots go with the publisher's database."""
+    with server.as_superuser() as conn:
+        found = conn.execute(SUBSCRIPTIONS, [dbname]).fetchall()
+    if not found:
+        return
+    with server.as_superuser(dbname) as conn:
+        for (name,) in found:
+            for statement in (
+                "ALTER SUBSCRIPTION {} DISABLE",
+                "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
+                "DROP SUBSCRIPTION {}",
+            ):
+                conn.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 def _drop_database(server, conn, name):
     identifier = sql.Identifier(name)
+    conn.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(identifier))
     conn.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(identifier))
-    conn.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+    conn.execute(TERMINATE, [name])
+    processes.wait_until(
+        lambda: not conn.execute(ACTIVE_SLOTS, [name]).fetchall(), 10, f"{name}: slots are free"
     )
-    conn.execute(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-        " WHERE database = %s AND NOT active",
-        [name],
-    )
+    conn.execute(DROP_SLOTS, [name])
     force = " WITH (FORCE)" if server.major >= 13 else ""
     conn.execute(sql.SQL("DROP DATABASE {}" + force).format(identifier))
 
