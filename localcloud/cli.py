@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(Home.of_environment(), options) or 0)
-    except LocalCloudError as exc:
+    except (LocalCloudError, OSError) as exc:
         print(f"localcloud: {exc}", file=sys.stderr)
     except KeyboardInterrupt:
         print("localcloud: interrupted", file=sys.stderr)
