@@ -57,19 +57,29 @@ def copied(host):
 
 
 def compared(host, differing=()):
+    found = copied(host)
     return {
+        "equal": not differing,
+        "algorithm": "sha256",
+        "source_version": 150020,
+        "target_version": 170010,
         "tables_compared": len(DATABASES[host]),
-        "rows": copied(host)["rows"],
+        "rows": found["rows"],
+        "bytes": found["bytes"],
         "chunks": 3 * len(DATABASES[host]),
         "differing": list(differing),
         "differing_count": len(differing),
         "catalog": {
-            "objects": {"relations": 24, "constraints": 18, "functions": 3, "privileges": 41},
+            "objects": {"table": 24, "constraint": 18, "function": 3, "index": 41},
             "differences": [],
             "differences_count": 0,
+            "notes": ["extension pg_stat_statements is 1.10 on the source and 1.11 on the target"],
+            "notes_count": 1,
         },
-        "sequences": 6,
+        "sequences": {"compared": 6, "differing": [], "differing_count": 0},
+        "large_objects": {"compared": 0, "differing": [], "differing_count": 0},
         "elapsed_s": round(PACE[host] / 2, 2),
+        "bytes_per_s": round(found["bytes"] / PACE[host] * 2),
     }
 
 
@@ -292,7 +302,20 @@ def stopped():
     now = play(seen, "dataxfer", START + 20)
     seen.play_started(now, "verify | Source and target are equal", "verify")
     seen.task_started(now, "Compare every row and every object", "landbridge.migration.pg_verify")
-    differing = [{"table": "public.orders", "rows": ["(4711)", "(4712)"], "rows_count": 2}]
+    rows = [
+        "(id)=(4711): total differs",
+        "(id)=(4712): is missing on the target",
+    ]
+    differing = [
+        {
+            "table": "public.orders",
+            "source_rows": 250_000,
+            "target_rows": 249_999,
+            "rows": rows,
+            "rows_count": 2,
+            "rows_complete": True,
+        }
+    ]
     failure = {
         "msg": "2 rows of public.orders differ, first (4711)",
         "error": {

@@ -168,6 +168,44 @@ def test_evidence_of_unknown_shape_is_shown_all_the_same():
         assert text in shown
 
 
+@pytest.mark.parametrize(
+    "key, value, shown",
+    [
+        ("elapsed_s", 4.25, "4.2 s"),
+        ("bytes", 1_300_000_000, "1.3 GB"),
+        ("lag_bytes", 12, "12 B"),
+        ("bytes_per_s", 118e6, "118 MB/s"),
+        ("rows_per_s", 12000, "12,000"),
+        ("source_version", 150020, "15.20"),
+        ("rows", 4711, "4,711"),
+        ("equal", True, "yes"),
+        ("why", None, "—"),
+        ("differing", [], "none"),
+        ("note", "", ""),
+    ],
+)
+def test_a_value_is_shown_in_the_unit_of_its_name(key, value, shown):
+    assert page.scalar(value, key) == shown
+
+
+def test_a_count_is_left_out_beside_its_whole_list():
+    found = {"differing": [], "differing_count": 0, "notes": ["a"], "notes_count": 7}
+    assert [key for key, _ in page.tidy(found)] == ["differing", "notes", "notes_count"]
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("run `make`.", "run <code>make</code>."),
+        ("one ` alone", "one ` alone"),
+        ("`a` and `b", "<code>a</code> and `b"),
+        ("`<b>`", "<code>&lt;b&gt;</code>"),
+    ],
+)
+def test_what_stands_in_backquotes_is_code(text, shown):
+    assert page.code(text) == shown
+
+
 def test_lists_are_capped_and_counted():
     seen = sample.record()
     many = [{"code": "c", "severity": "note", "object": f"t{n:03}"} for n in range(150)]

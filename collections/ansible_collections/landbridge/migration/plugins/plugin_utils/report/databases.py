@@ -75,7 +75,7 @@ def _verified(host: str, compared: dict[str, Any], checkpoints: Checkpoints) -> 
     the data was copied again."""
     if not compared:
         return None
-    if differences(compared):
+    if compared.get("equal") is False or differences(compared):
         return False
     checkpoint = checkpoints.get(Key("verify", host))
     return True if checkpoint and not checkpoint["stale"] else None

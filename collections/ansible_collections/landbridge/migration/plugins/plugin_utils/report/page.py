@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from .. import figures
 from . import moments, shape, timeline
@@ -22,7 +24,9 @@ TITLES = {
     "cutover": "The target serves",
     "smoke": "The critical paths work",
 }
-GLOSSARY = {"ms": "milliseconds", "lsn": "LSN", "oid": "OID", "id": "ID"}
+QUOTED = re.compile(r"`([^`]+)`")
+OLDEST_VERSION_NUM = 100000  # server_version_num of Postgres 10
+GLOSSARY = {"ms": "milliseconds", "s": "second", "lsn": "LSN", "oid": "OID", "id": "ID"}
 
 
 def render(report: shape.Report) -> str:
@@ -53,7 +57,8 @@ def headline(report: shape.Report) -> str:
 
 def words(key: str) -> str:
     """Return a key of evidence as words; `scalar` shows the unit that its ending names."""
-    return " ".join(GLOSSARY.get(word, word) for word in key.removesuffix("_s").split("_"))
+    text = key if key.endswith("per_s") else key.removesuffix("_s")
+    return " ".join(GLOSSARY.get(word, word) for word in text.split("_"))
 
 
 def scalar(value: Any, key: str = "") -> str:
@@ -63,12 +68,40 @@ def scalar(value: Any, key: str = "") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        if key.endswith("_s") or key in ("seconds", "elapsed"):
-            return figures.duration(value)
-        if key == "bytes" or key.endswith("_bytes"):
-            return figures.size(value)
-        return f"{value:,}"
-    return str(value)
+        return _number(value, key)
+    return str(value) if isinstance(value, str) or value else "none"
+
+
+def _number(value: float, key: str) -> str:
+    if key.endswith("bytes_per_s"):
+        return figures.rate(value)
+    if not key.endswith("per_s") and (key.endswith("_s") or key == "seconds"):
+        return figures.duration(value)
+    if key == "bytes" or key.endswith("_bytes"):
+        return figures.size(value)
+    if key.endswith("version") and value >= OLDEST_VERSION_NUM:
+        return f"{value // 10000:.0f}.{value % 10000:.0f}"
+    return f"{value:,}"
+
+
+def tidy(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the items without the counts of lists that are all there."""
+    counted = {f"{key}_count": len(item) for key, item in found.items() if isinstance(item, list)}
+    return [(key, item) for key, item in found.items() if counted.get(key, ...) != item]
+
+
+def flat(found: dict[str, Any]) -> bool:
+    """Tell if every value fits into a line."""
+    return not any(isinstance(item, dict | list) and item for item in found.values())
+
+
+def code(text: str) -> Markup:
+    """Return the text, what stands in backquotes as code."""
+    parts = QUOTED.split(text)  # every second one stood in backquotes
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if n % 2 else escape(part)
+        for n, part in enumerate(parts)
+    )
 
 
 def clock(text: str | None) -> str:
@@ -110,6 +143,8 @@ def _template() -> Template:
     )
     environment.filters.update(
         words=words,
+        tidy=tidy,
+        code=code,
         scalar=scalar,
         clock=clock,
         day=day,
@@ -119,5 +154,6 @@ def _template() -> Template:
         show=dash,
         duration=figures.duration,
     )
+    environment.tests["flat"] = flat
     source = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
