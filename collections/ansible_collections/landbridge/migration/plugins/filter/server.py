@@ -12,7 +12,9 @@ description: Reads C(postgres_host) and the like from a host's variables, named 
 positional: dbname
 options:
   _input: {description: Variables of a server's host., type: dict, required: true}
-  dbname: {description: The database to connect to., type: str, required: true}
+  dbname:
+    description: The database to connect to. By default C(postgres_admin_database) or C(postgres).
+    type: str
 """
 
 EXAMPLES = r"""
@@ -35,7 +37,7 @@ from ansible.errors import AnsibleFilterError
 from ..plugin_utils import inventory
 
 
-def server(variables: Mapping[str, Any], dbname: str) -> dict[str, Any]:
+def server(variables: Mapping[str, Any], dbname: str | None = None) -> dict[str, Any]:
     """Return the endpoint; raise AnsibleFilterError if the host has none."""
     try:
         return inventory.server(variables, dbname)

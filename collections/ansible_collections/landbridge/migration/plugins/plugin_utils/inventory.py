@@ -101,8 +101,10 @@ def _spelling_errors(name: str, variables: Mapping[str, Any]) -> Iterator[str]:
                 yield f"variable {variable} is not known; {advice}"
 
 
-def server(variables: Mapping[str, Any], dbname: str) -> dict[str, Any]:
+def server(variables: Mapping[str, Any], dbname: str | None = None) -> dict[str, Any]:
     """Return a server host's endpoint in libpq's keywords.
+
+    :param dbname: by default the one that the host names for work on the server itself.
 
     Raise ValueError naming the variable if the host has no address (yet).
     """
@@ -111,5 +113,5 @@ def server(variables: Mapping[str, Any], dbname: str) -> dict[str, Any]:
         raise ValueError(f"{name}: postgres_host is not known; run --tags postgres first")
     found = {keyword: variables.get(variable) for keyword, variable in SERVER.items()}
     return {keyword: value for keyword, value in found.items() if value is not None} | {
-        "dbname": dbname
+        "dbname": dbname or variables.get("postgres_admin_database", "postgres")
     }
