@@ -151,6 +151,14 @@ def test_a_playbook_that_is_looked_at_writes_nothing(project, arguments):
     assert "MIGRATION" not in output
 
 
+def test_a_look_at_the_journal_writes_nothing(project):
+    info = {"state": "info", "migration": "acme", "home": str(project.home)}
+    code, output = project.run(begin=False, tasks=[{"landbridge.migration.run": info}])
+    assert code == 0, output
+    assert "report:" not in output
+    assert not (project.home / "report.json").exists()
+
+
 def test_another_playbook_writes_nothing(project):
     code, output = project.run(begin=False, tasks=[{"ansible.builtin.debug": {"msg": "hello"}}])
     assert code == 0, output

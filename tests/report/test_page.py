@@ -16,22 +16,21 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium, tmp_path):
-    """Open a report's page; its picture is kept beside it."""
+    """Open a report's page."""
 
     def open_(report, width=DESKTOP, scheme="light"):
         path = tmp_path / "report.html"
         path.write_text(page.render(report), encoding="utf-8")
-        visited = browser.Visit(chromium, path, width=width, scheme=scheme)
-        visited.page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
-        return visited
+        return browser.Visit(chromium, path, width=width, scheme=scheme)
 
     return open_
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("report", [sample.whole, sample.stopped, sample.hostile])
-def test_the_page_needs_nothing_else_and_fits_the_screen(visit, report, width):
+def test_the_page_needs_nothing_else_and_fits_the_screen(visit, report, width, tmp_path):
     visited = visit(report(), width)
+    visited.page.screenshot(path=tmp_path / "page.png", full_page=True)  # to look at
     assert [url for url in visited.requests if not url.startswith(("file:", "data:"))] == []
     assert [url for url in visited.requests if url.startswith("file:")] == [visited.page.url]
     assert visited.complaints == []

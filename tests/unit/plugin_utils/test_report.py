@@ -136,6 +136,27 @@ def test_a_failure_that_the_run_survived_is_marked_so():
     assert summary.failures(report) == []
 
 
+def test_a_way_back_is_not_taken_for_a_migration():
+    """Its copies go the other way, in a play of no stage."""
+    seen = sample.Record("rollback.yml", [], None, sample.START)
+    ours = {"snapshot": sample.snapshot(), "home": "/x", "migration": "acme"}
+    seen.play_started(sample.START, "rollback | The source serves", None)
+    seen.task_started(sample.START, "Copy what the target holds", "landbridge.migration.pg_clone")
+    seen.take(sample.result(sample.START, "flights", "run", {"landbridge": ours}))
+    seen.take(sample.result(sample.START, "shop", "pg_clone", {"evidence": sample.copied("shop")}))
+    report = rebuilt(seen)
+    assert report["databases"] == []
+    assert page.headline(report) == "Reached postgres."
+
+
+def test_a_rehearsal_says_that_it_is_one():
+    seen = sample.Record("rehearse.yml", [], None, sample.START)
+    ours = {"snapshot": sample.snapshot(), "home": "/x", "migration": "acme"}
+    args = {"kind": "rehearsal"}
+    seen.take(sample.result(sample.START, "flights", "run", {"landbridge": ours}, args=args))
+    assert page.headline(rebuilt(seen)) == "Rehearsal: Reached postgres."
+
+
 def test_results_that_are_hidden_or_odd_break_nothing():
     seen = sample.record()
     odd = [

@@ -39,7 +39,7 @@ requirements:
   - enabled in C(ansible.cfg) by C(callbacks_enabled = landbridge.migration.report)
 """
 
-TOLD_ARGS = ("state", "stage", "host", "home", "migration")  # never a server with its password
+TOLD_ARGS = ("state", "kind", "stage", "host", "home", "migration")  # never a server with its password
 PERIOD_S = 3.0  # between two reports of a run that goes on
 
 

@@ -53,6 +53,7 @@ def _run(record: Record, now: float) -> shape.Run:
     outcome = "failed" if record.failed_hosts else "ok"
     return {
         "id": record.run_id,
+        "kind": record.kind,
         "playbook": record.playbook,
         "tags": record.tags,
         "limit": record.limit,

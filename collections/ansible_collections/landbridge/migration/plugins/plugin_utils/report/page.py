@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from .. import figures
 from . import moments, shape, timeline
 
+LAST_STAGE = "smoke"
 TITLES = {
     "preflight": "Both sides are fit for the migration",
     "postgres": "Server, databases and roles exist on the target",
@@ -23,6 +24,7 @@ TITLES = {
     "gate": "Someone said go to this evidence",
     "cutover": "The target serves",
     "smoke": "The critical paths work",
+    "finalize": "The way back is closed",
 }
 QUOTED = re.compile(r"`([^`]+)`")
 OLDEST_VERSION_NUM = 100000  # server_version_num of Postgres 10
@@ -41,18 +43,23 @@ def render(report: shape.Report) -> str:
 
 def headline(report: shape.Report) -> str:
     """Return where the migration stands, in a sentence."""
-    run, summary = report["run"], report["summary"]
+    stands = _stands(report)
+    return f"Rehearsal: {stands}" if report["run"]["kind"] == "rehearsal" else stands
+
+
+def _stands(report: shape.Report) -> str:
+    reached = [stage["stage"] for stage in report["stages"] if stage["state"] == "reached"]
     due = [stage["stage"] for stage in report["stages"] if stage["state"] != "reached"]
     failed = next((s["stage"] for s in report["stages"] if s["state"] == "failed"), None)
-    if run["outcome"] == "failed":
+    if report["run"]["outcome"] == "failed":
         return f"Stopped at {failed}." if failed else "The run failed."
-    if run["outcome"] == "running":
+    if report["run"]["outcome"] == "running":
         return "The run is going on, or was killed: this is what it had reached."
-    if not summary["stage"]:
+    if not reached:
         return "No stage is reached yet."
-    if not due:
-        return "Every stage is reached."
-    return f"Reached {summary['stage']}; next is {due[0]}."
+    if due:
+        return f"Reached {reached[-1]}; next is {due[0]}."
+    return "Every stage is reached." if LAST_STAGE in reached else f"Reached {reached[-1]}."
 
 
 def words(key: str) -> str:

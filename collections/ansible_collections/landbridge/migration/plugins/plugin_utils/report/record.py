@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 Evidence = dict[str, Any]
-# Results of these say more than the evidence that their checkpoint keeps.
+# Results of these, in a stage's play, say more than the evidence that its checkpoint keeps.
 TELLING = ("pg_clone", "pg_verify", "pg_audit")
 
 
@@ -69,6 +69,7 @@ class Record:
     stages: list[str] = field(default_factory=list)
     home: str | None = None
     migration: str = ""
+    kind: str = "migration"
     run_id: str | None = None
     snapshot: dict[str, Any] = field(default_factory=dict)
     plays: list[PlaySeen] = field(default_factory=list)
@@ -80,6 +81,11 @@ class Record:
     failures: list[Failed] = field(default_factory=list)
     finished: float | None = None
     failed_hosts: frozenset[str] = frozenset()
+
+    @property
+    def stage(self) -> str | None:
+        """The stage of the play that is under way."""
+        return self.plays[-1].stage if self.plays else None
 
     def play_started(self, time: float, play: str, stage: str | None) -> None:
         self.plays.append(PlaySeen(play, stage, time, time))
@@ -96,7 +102,7 @@ class Record:
             play = self.plays[-1] if self.plays else PlaySeen("", None, result.time, result.time)
             self.failures.append(Failed(result, play.stage, play.started))
         module = result.action.rpartition(".")[2]
-        if module in TELLING and result.status != "skipped":
+        if module in TELLING and result.status != "skipped" and self.stage:
             self.told[Key(module, result.host)] = result.data
         ours = result.data.get("landbridge")
         if isinstance(ours, dict):
@@ -129,7 +135,9 @@ class Record:
     ) -> None:
         """Keep the journal's state; a later one, read when the journal exists, replaces it."""
         self.snapshot = snapshot
-        self.home = ours.get("home") or result.args.get("home") or self.home
+        self.kind = str(result.args.get("kind") or self.kind)
+        if result.args.get("state", "open") == "open":  # to look at the journal is no run
+            self.home = ours.get("home") or result.args.get("home") or self.home
         self.run_id = str(snapshot.get("run_id") or self.run_id or "") or None
         named = ours.get("migration") or snapshot.get("migration") or result.args.get("migration")
         self.migration = str(named or "")

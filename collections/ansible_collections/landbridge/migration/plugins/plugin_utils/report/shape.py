@@ -16,6 +16,7 @@ class Migration(TypedDict):
 
 class Run(TypedDict):
     id: str | None
+    kind: str  # migration, rehearsal
     playbook: str
     tags: list[str]
     limit: str | None
