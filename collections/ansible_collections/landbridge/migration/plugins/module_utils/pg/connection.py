@@ -90,10 +90,19 @@ def connect(side: str, server: Mapping[str, Any]) -> Iterator[psycopg.Connection
         raise PreconditionError(missing_required_lib("psycopg[binary] >= 3.2"))
     keywords = {name: value for name, value in server.items() if value is not None}
     conninfo = psycopg.conninfo.make_conninfo(**DEFAULTS, options=session_options(), **keywords)
+    with translated(side), psycopg.connect(conninfo, autocommit=True) as conn:
+        lift_limits(conn)
+        yield conn
+
+
+@contextmanager
+def translated(side: str) -> Iterator[None]:
+    """Raise PostgresError of ``side`` for an error of psycopg's in the block.
+
+    For a block that uses connections of both sides: connect() of the inner one would name itself.
+    """
     try:
-        with psycopg.connect(conninfo, autocommit=True) as conn:
-            lift_limits(conn)
-            yield conn
+        yield
     except psycopg.Error as exc:
         raise _postgres_error(side, exc) from exc
 
