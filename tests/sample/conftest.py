@@ -1,7 +1,12 @@
 """The sample's six databases, loaded once a session on a server of their own."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
+from localcloud.home import checkout
 from localcloud.sample import names, writers
 from localcloud.sample.databases import DATABASES
 from localcloud.sample.load import load
@@ -40,3 +45,17 @@ def places(sample, loaded_places, tmp_path):
     names.repoint(made, {each.name: names.address(made, each, sample) for each in DATABASES})
     yield made
     writers.stop(made, list(WORKLOADS))
+
+
+@pytest.fixture
+def start(places):
+    """Return a function that starts writers as a user does, and returns which were started."""
+
+    def start(*chosen, rate=60, wait=True):
+        argv = [sys.executable, "-m", "localcloud", "sample", "--home", places.home, "writers"]
+        argv += ["start", "--json", "--rate", str(rate), *([] if wait else ["--no-wait"]), *chosen]
+        done = subprocess.run(argv, cwd=checkout(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["started"]
+
+    return start

@@ -4,10 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
-import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -15,7 +11,6 @@ import pytest
 from psycopg import sql
 
 from localcloud.errors import Conflict
-from localcloud.home import checkout
 from localcloud.postgres.binaries import binaries
 from localcloud.sample import check, cli, ledger, names, writer, writers
 from localcloud.sample.databases import select
@@ -27,16 +22,6 @@ pytestmark = pytest.mark.postgres
 [IDENTITY] = select(["identity"])
 
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND wait_event = 'SyncRep'"
-
-
-def start(places, *chosen, rate=60, wait=True):
-    """Start writers as a user does; return which were started."""
-    argv = [sys.executable, "-m", "localcloud", "sample", "--home", places.home, "writers"]
-    argv += ["start", "--json", "--rate", str(rate), *([] if wait else ["--no-wait"]), *chosen]
-    done = subprocess.run(argv, cwd=checkout(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["started"]
 
 
 def acknowledged(places, name):
@@ -73,9 +58,9 @@ def execute(conn, statement, *identifiers):
     conn.execute(sql.SQL(statement).format(*map(sql.Identifier, identifiers)))
 
 
-def test_all_services_write_and_every_acknowledged_write_is_there_once(places, eventually):
-    assert start(places, *WORKLOADS) == list(WORKLOADS)
-    assert start(places, *WORKLOADS) == []  # they run
+def test_all_services_write_and_every_acknowledged_write_is_there_once(places, start, eventually):
+    assert start(*WORKLOADS) == list(WORKLOADS)
+    assert start(*WORKLOADS) == []  # they run
     eventually(lambda: all(acknowledged(places, name) > 20 for name in WORKLOADS), 30)
     assert sorted(writers.stop(places, list(WORKLOADS))) == sorted(WORKLOADS)
     assert writers.stop(places, list(WORKLOADS)) == []
@@ -87,8 +72,8 @@ def test_all_services_write_and_every_acknowledged_write_is_there_once(places, e
         assert not checked.outages
 
 
-def test_a_fence_refuses_writers_until_it_is_opened(places, fenced, eventually):
-    start(places, "identity")
+def test_a_fence_refuses_writers_until_it_is_opened(places, start, fenced, eventually):
+    start("identity")
     fenced(IDENTITY)
     eventually(lambda: writers.status(places, "identity").refused_since)
     eventually(lambda: writers.status(places, "identity").errors > 5)
@@ -106,9 +91,9 @@ def test_a_fence_refuses_writers_until_it_is_opened(places, fenced, eventually):
 
 
 def test_writers_follow_a_repointed_name_to_the_server_their_rows_went_to(
-    places, sample, fenced, target_server, target, eventually
+    places, start, sample, fenced, target_server, target, eventually
 ):
-    start(places, "identity")
+    start("identity")
     eventually(lambda: acknowledged(places, "identity") > 30)
     fenced(IDENTITY)
     before = acknowledged(places, "identity")
@@ -151,8 +136,10 @@ def libpq(server):
     return {"PATH": os.environ["PATH"], **variables}
 
 
-def test_without_a_fence_writers_follow_when_their_address_expires(places, sample, eventually):
-    start(places, "metrics")
+def test_without_a_fence_writers_follow_when_their_address_expires(
+    places, start, sample, eventually
+):
+    start("metrics")
     elsewhere = {**sample, "host": "127.31.0.1", "port": 1}
     [metrics] = select(["metrics"])
     names.repoint(places, {"metrics": names.address(places, metrics, elsewhere)})
@@ -163,8 +150,8 @@ def test_without_a_fence_writers_follow_when_their_address_expires(places, sampl
     assert check.check(places, "metrics").passed
 
 
-def test_a_lost_row_and_a_doubled_one_fail_the_check(places, sample, capsys):
-    start(places, "metrics")
+def test_a_lost_row_and_a_doubled_one_fail_the_check(places, start, sample, capsys):
+    start("metrics")
     writers.stop(places, ["metrics"])
     lost, doubled, torn = one_of_each(places)
     with psycopg.connect(**{**sample, "dbname": "metrics"}, autocommit=True) as conn:
@@ -200,8 +187,8 @@ def one_of_each(places):
     return first, second, third
 
 
-def test_a_row_missing_under_a_trigger_fails_the_check_of_what_it_keeps(places, sample):
-    start(places, "shop")
+def test_a_row_missing_under_a_trigger_fails_the_check_of_what_it_keeps(places, start, sample):
+    start("shop")
     writers.stop(places, ["shop"])
     with psycopg.connect(**{**sample, "dbname": "shop"}) as conn:
         conn.execute("UPDATE sales.orders SET total = total + 1 WHERE order_id = 1000001")
@@ -213,115 +200,28 @@ def test_a_row_missing_under_a_trigger_fails_the_check_of_what_it_keeps(places, 
     assert check.check(places, "shop").passed
 
 
-@pytest.fixture
-def standby_awaited(sample_server):
-    """Make every COMMIT wait for a standby that is not there: done, but never answered."""
-    with sample_server.as_superuser() as conn:
-        conn.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-        conn.execute("SELECT pg_reload_conf()")
-        yield conn
-        conn.execute("ALTER SYSTEM RESET synchronous_standby_names")
-        conn.execute("SELECT pg_reload_conf()")
-
-
-def test_a_session_lost_while_commit_waits_is_unknown_and_may_have_committed(
-    places, sample, standby_awaited, eventually
+def test_a_killed_writer_leaves_a_ledger_that_holds_and_room_for_the_next(
+    places, start, eventually
 ):
-    key = uuid.uuid4()
-    address = names.resolve(places, "identity")
-    with psycopg.connect(**address.keywords(), autocommit=True) as conn, ThreadPoolExecutor() as p:
-        conn.execute("BEGIN")
-        conn.execute(
-            "INSERT INTO identity.audit_log (session_id, action)"
-            " SELECT min(session_id::text)::uuid, %s FROM identity.sessions",
-            [str(key)],
-        )
-        committing = p.submit(writer.commit, conn)
-        eventually(lambda: standby_awaited.execute(WAITING, [IDENTITY.app]).fetchone()[0] == 1)
-        standby_awaited.execute(TERMINATE, [IDENTITY.app])
-        raised = committing.exception(10)
-    assert isinstance(raised, writer.CommitError)
-    assert raised.unknown
-    query = "SELECT count(*) FROM identity.audit_log WHERE action = %s"
-    assert count(sample, query, str(key)) == 1
-
-
-def count(sample, query, *values):
-    with psycopg.connect(**{**sample, "dbname": "identity"}, autocommit=True) as conn:
-        return conn.execute(query, values).fetchone()[0]
-
-
-def test_a_commit_that_the_server_refuses_is_known_not_to_have_happened(places, sample):
-    with psycopg.connect(**{**sample, "dbname": "shop"}, autocommit=True) as conn:
-        conn.execute("BEGIN")
-        # Its foreign key is deferred: the refusal is COMMIT's own answer.
-        conn.execute("INSERT INTO sales.payments (order_id, paid_at, amount) VALUES (0, now(), 1)")
-        with pytest.raises(writer.CommitError) as raised:
-            writer.commit(conn)
-        assert not raised.value.unknown
-        assert raised.value.sqlstate == "23503"
-        conn.execute("BEGIN")
-        with pytest.raises(psycopg.errors.DivisionByZero):
-            conn.execute("SELECT 1 / 0")
-        with pytest.raises(writer.CommitError, match="COMMIT answered ROLLBACK") as raised:
-            writer.commit(conn)
-        assert not raised.value.unknown
-
-
-def test_writers_whose_sessions_die_at_commit_go_on_and_their_writes_stay_unknown(
-    places, sample_server, standby_awaited, eventually
-):
-    since = ledger.size(places.ledger("identity"))
-    start(places, "identity", wait=False)
-    eventually(lambda: standby_awaited.execute(WAITING, [IDENTITY.app]).fetchone()[0] == 2)
-    standby_awaited.execute(TERMINATE, [IDENTITY.app])
-    standby_awaited.execute("ALTER SYSTEM RESET synchronous_standby_names")
-    standby_awaited.execute("SELECT pg_reload_conf()")
-    eventually(lambda: writers.accepted(places, "identity", since))
-    writers.stop(places, ["identity"])
-    checked = check.check(places, "identity")
-    assert checked.passed, checked
-    assert checked.unknown == 2
-    assert checked.findings.unknown_there == 2
-
-
-def test_a_writer_ends_within_a_second_although_commit_does_not_answer(
-    places, standby_awaited, eventually
-):
-    start(places, "identity", wait=False)
-    eventually(lambda: standby_awaited.execute(WAITING, [IDENTITY.app]).fetchone()[0] == 2)
-    started = time.monotonic()
-    assert writers.stop(places, ["identity"]) == ["identity"]
-    assert time.monotonic() - started < 1.2
-    record = ledger.read(places.ledger("identity"))
-    assert len(record.keys("intent")) == 2
-    standby_awaited.execute(TERMINATE, [IDENTITY.app])
-    eventually(lambda: standby_awaited.execute(WAITING, [IDENTITY.app]).fetchone()[0] == 0)
-    checked = check.check(places, "identity")
-    assert checked.passed, checked
-    assert checked.unknown == checked.findings.unknown_there == 2
-
-
-def test_a_killed_writer_leaves_a_ledger_that_holds_and_room_for_the_next(places, eventually):
-    start(places, "legacy", rate=200)
+    start("legacy", rate=200)
     pid = writers.running(places, "legacy")
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: writers.running(places, "legacy") is None)
-    assert start(places, "legacy") == ["legacy"]
+    assert start("legacy") == ["legacy"]
     assert writers.running(places, "legacy") != pid
     writers.stop(places, ["legacy"])
     checked = check.check(places, "legacy")
     assert checked.passed, checked
 
 
-def test_a_check_may_run_while_writers_write(places):
-    start(places, "shop", "legacy", rate=200)
+def test_a_check_may_run_while_writers_write(places, start):
+    start("shop", "legacy", rate=200)
     for name in ("shop", "legacy"):
         assert check.check(places, name).passed
 
 
-def test_a_second_writer_of_a_service_is_refused(places):
-    start(places, "shop")
+def test_a_second_writer_of_a_service_is_refused(places, start):
+    start("shop")
     with (
         pytest.raises(Conflict, match="shop: a writer runs already"),
         writer._only_one(places, "shop"),
@@ -329,17 +229,17 @@ def test_a_second_writer_of_a_service_is_refused(places):
         pass
 
 
-def test_a_writer_that_cannot_write_says_why(places):
+def test_a_writer_that_cannot_write_says_why(places, start):
     places.names.unlink()
     with pytest.raises(AssertionError, match=r"shop: the writer ended: .*load the sample first"):
-        start(places, "shop")
+        start("shop")
     assert writers.running(places, "shop") is None
 
 
-def test_passwords_are_nowhere_but_in_their_files(places, sample_server, eventually):
+def test_passwords_are_nowhere_but_in_their_files(places, start, sample_server, eventually):
     passwords = [p.read_text() for p in (places.home / "secrets").iterdir()]
     assert len(passwords) == 6
-    start(places, "shop")
+    start("shop")
     process = Path(f"/proc/{writers.running(places, 'shop')}")
     seen = [process / "cmdline", process / "environ", places.log("shop"), places.ledger("shop")]
     seen += [places.names, sample_server.log]
