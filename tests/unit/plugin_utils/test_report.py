@@ -136,6 +136,32 @@ def test_a_failure_that_the_run_survived_is_marked_so():
     assert summary.failures(report) == []
 
 
+def test_figures_beside_the_evidence_are_shown_too():
+    seen = sample.record()
+    proof = {"rows": 7, "bytes": 1000, "tables_count": 1}
+    told = {"tables": [{"name": "public.a", "rows": 7, "bytes": 1000, "seconds": 0.5}]}
+    seen.told["pg_clone", "shop"] = {"evidence": proof, **told, "elapsed_s": 2.0, "changed": True}
+    seen.checkpoints["dataxfer", "shop"]["evidence"] = {**proof, "note": "of the role's own"}
+    shop = database(rebuilt(seen), "shop")
+    assert (shop["seconds"], shop["bytes_per_s"]) == (2.0, 500)
+    assert shop["tables"][0]["bytes_per_s"] == 2000
+    assert shop["transfer"]["note"] == "of the role's own"
+
+
+def test_a_copy_that_was_there_has_the_time_of_its_stage():
+    seen = sample.record()
+    proof = {"rows": 7, "bytes": 1000}
+    seen.told["pg_clone", "shop"] = {"evidence": proof, "elapsed_s": 0.1, "changed": False}
+    seen.checkpoints["dataxfer", "shop"]["evidence"] = proof
+    assert database(rebuilt(seen), "shop")["seconds"] == 4.3
+
+
+def test_figures_of_another_copy_are_not_mixed_in():
+    seen = sample.record()
+    seen.told["pg_clone", "shop"] = {"evidence": {"rows": 1}, "bytes": 5, "changed": True}
+    assert database(rebuilt(seen), "shop")["bytes"] == 179_200_000
+
+
 def test_a_way_back_is_not_taken_for_a_migration():
     """Its copies go the other way, in a play of no stage."""
     seen = sample.Record("rollback.yml", [], None, sample.START)

@@ -12,6 +12,7 @@ from . import moments, shape
 from .checkpoints import dicts
 from .record import Key, Record
 
+MORE = ("tables", "tables_count", "rows", "bytes", "elapsed_s", "parts_resumed")  # than evidence
 Checkpoints = dict[Key, shape.Checkpoint]
 
 
@@ -52,11 +53,18 @@ def _known(
     evidence = dict(checkpoint["evidence"]) if checkpoint else {}
     told = record.told.get(Key(module, host), {})
     own = told.get("evidence")
-    if isinstance(own, dict) and not (checkpoint and own != evidence):
-        keys = ("tables", "tables_count", "rows", "bytes", "elapsed_s", "parts_resumed")
-        more = {key: told[key] for key in keys if key in told}
-        evidence = {**own, **more, **evidence}
+    if isinstance(own, dict) and (not checkpoint or _within(own, evidence)):
+        again = told.get("changed") is False  # it was all there: no time to copy it
+        keys = [key for key in MORE if key in told and not (again and key == "elapsed_s")]
+        evidence = {**own, **{key: told[key] for key in keys}, **evidence}
+    if checkpoint:
+        evidence.setdefault("elapsed_s", checkpoint["elapsed_s"])
     return evidence
+
+
+def _within(own: dict[str, Any], evidence: dict[str, Any]) -> bool:
+    """Tell if the checkpoint was set with what the module told, and perhaps with more."""
+    return all(evidence.get(key, ...) == value for key, value in own.items())
 
 
 def _table(table: dict[str, Any]) -> shape.Table:
