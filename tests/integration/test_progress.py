@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 ROOT = Path(__file__).parents[2]
 COLLECTIONS = f"{ROOT / 'collections'}:{ROOT / 'tests/fixtures/collections'}"
@@ -29,13 +30,12 @@ DEADLINE_S = 30
 
 
 @pytest.fixture
-def playbook(tmp_path):
-    """Start ansible-playbook on one task with these options and keywords; end it at the end."""
-    started = []
+def started(tmp_path):
+    """Start ansible-playbook on these tasks; it is ended with the test."""
+    processes = []
 
-    def start(*arguments, keywords=None, **options):
-        task = {"landbridge_test.progress.steps": {"events": [COPY], **options}, **(keywords or {})}
-        play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
+    def start(tasks, *arguments):
+        play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
         (tmp_path / "play.yml").write_text(json.dumps([play]))
         host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         inventory = {"all": {"hosts": {"shop": host}}}
@@ -64,13 +64,24 @@ def playbook(tmp_path):
                 "PYTHONUNBUFFERED": "1",
             },
         )
-        started.append(process)
+        processes.append(process)
         return process
 
     yield start
-    for process in started:
+    for process in processes:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def playbook(started):
+    """Start a task of the test module with these options and keywords."""
+
+    def start(*arguments, keywords=None, **options):
+        steps = {"landbridge_test.progress.steps": {"events": [COPY], **options}}
+        return started([{**steps, **(keywords or {})}], *arguments)
+
+    return start
 
 
 def lines_until(process, text):
@@ -89,17 +100,10 @@ def ended(pid):
     )
 
 
-def eventually(predicate):
-    deadline = time.monotonic() + DEADLINE_S
-    while not predicate():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-
-
-def running(tmp_path):
+def running(eventually, tmp_path):
     """Return the module's process id as soon as it works."""
-    eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
-    return int((tmp_path / "pid").read_text())
+    path = tmp_path / "pid"
+    return int(eventually(lambda: path.exists() and path.read_text(), timeout=DEADLINE_S))
 
 
 def test_progress_is_shown_while_the_module_works(playbook, tmp_path):
@@ -166,20 +170,34 @@ def test_a_password_that_gets_into_an_event_is_masked(playbook):
 
 @pytest.mark.fault
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_is_ended_leaves_no_module_behind(playbook, tmp_path, signum):
+def test_a_run_that_is_ended_leaves_no_module_behind(playbook, eventually, tmp_path, signum):
     process = playbook(until=str(tmp_path / "never"), pid_file=str(tmp_path / "pid"))
-    pid = running(tmp_path)
+    pid = running(eventually, tmp_path)
     process.send_signal(signum)
     eventually(lambda: ended(pid))
     assert process.wait(DEADLINE_S) != 0
 
 
 @pytest.mark.fault
-def test_a_tasks_timeout_ends_the_module(playbook, tmp_path):
+def test_a_tasks_timeout_ends_the_module(playbook, eventually, tmp_path):
     process = playbook(
         keywords={"timeout": 2}, until=str(tmp_path / "never"), pid_file=str(tmp_path / "pid")
     )
-    pid = running(tmp_path)
+    pid = running(eventually, tmp_path)
     output = process.communicate(timeout=DEADLINE_S)[0]
     assert process.returncode == 2, output
     eventually(lambda: ended(pid))
+
+
+@pytest.mark.postgres
+def test_a_copy_and_its_comparison_say_what_they_moved(started, source, target):
+    with psycopg.connect(make_conninfo(**source)) as conn:
+        conn.execute("CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 70000) n")
+    sides = {"source": source, "target": target}
+    modules = ("landbridge.migration.pg_clone", "landbridge.migration.pg_verify")
+    process = started([{module: sides} for module in modules])
+    output = process.communicate(timeout=2 * DEADLINE_S)[0]
+    assert process.returncode == 0, output
+    said = [line for line in output.splitlines() if line.startswith("shop: done 70,000 rows")]
+    assert len(said) == 2, output
+    assert source["password"] not in output
