@@ -65,7 +65,9 @@ class JournalAction(ActionBase):
     def _arguments(self) -> Arguments:
         validated = ArgumentSpecValidator({**_common(), **self.SPEC}).validate(self._task.args)
         if validated.error_messages:
-            raise PreconditionError("; ".join(validated.error_messages))
+            said = "; ".join(validated.error_messages)
+            unknown = bool(validated.unsupported_parameters)
+            raise PreconditionError(f"{'unsupported parameters: ' if unknown else ''}{said}")
         args: Arguments = validated.validated_parameters
         return {**args, "journal": _server(args["journal"])}
 

@@ -104,7 +104,7 @@ def complaint(problems: Sequence[Problem]) -> str:
     groups: dict[tuple[str, str], list[str]] = {}
     for (stage, host), why in problems:
         groups.setdefault((stage, why), []).append(host)
-    clauses = [f"{stage} {why} on {_names(hosts)}" for (stage, why), hosts in groups.items()]
+    clauses = [f"{stage} on {_names(hosts)} {why}" for (stage, why), hosts in groups.items()]
     tags = ",".join(in_order({problem.place.stage for problem in problems}))
     return f"{'; '.join(clauses)}. Run: ansible-playbook migrate.yml --tags {tags}"
 

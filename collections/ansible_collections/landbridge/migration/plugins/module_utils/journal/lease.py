@@ -31,6 +31,7 @@ SET tcp_keepalives_count = 4
 """
 CHANNEL = "landbridge_lease"
 CLOCK_SLACK_S = 2.0
+OVERTAKEN = "another run has had it since"
 
 LOCK = "SELECT pg_try_advisory_lock(%s)"
 UNLOCK = "SELECT pg_advisory_unlock(%s)"
@@ -63,6 +64,11 @@ SET finished = now(), outcome = 'ended'
 WHERE run_id = %s AND finished IS NULL
 """
 # A bigint key is shown in two halves: Postgres, section 53.13, pg_locks.
+LOSE_RUN = """
+UPDATE landbridge.run
+SET finished = now(), outcome = 'lost'
+WHERE run_id = %s AND finished IS NULL
+"""
 HOLDER = """
 SELECT l.pid, r.run_id::text, r.username, r.hostname, r.pid, r.process_started
 FROM pg_locks l
@@ -121,6 +127,7 @@ def retake(conn: psycopg.Connection, migration: str, run_id: str) -> bool | None
         return False
     if conn.execute(RETAKE_RUN, {"run_id": run_id}).rowcount:
         return True
+    conn.execute(LOSE_RUN, [run_id])
     conn.execute(UNLOCK, [lock_key(migration)])
     return None
 

@@ -7,180 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import lease
+from . import statements as sql
 from .fingerprint import Requirement, canonical
 from .records import Answer, Checkpoint, Decision, Opening, Place, Run, State, utc
 from .snapshot import shown
 
 if TYPE_CHECKING:
     import psycopg
-
-STATE = """
-SELECT
-  (
-    SELECT coalesce(json_agg(c), '[]')
-    FROM (
-      SELECT stage, host, digest, fingerprint, requires, run_id, started, finished,
-        CASE WHEN stage = %(stage)s AND host = %(host)s THEN inputs ELSE '{}' END AS inputs,
-        CASE WHEN stage = %(stage)s AND host = %(host)s THEN evidence ELSE '{}' END AS evidence
-      FROM landbridge.checkpoint
-      WHERE migration = %(migration)s AND superseded IS NULL
-    ) c
-  ),
-  (
-    SELECT row_to_json(o)
-    FROM (
-      SELECT stage, host, inputs, requires, started
-      FROM landbridge.timing
-      WHERE run_id = %(run_id)s AND stage = %(stage)s AND host = %(host)s AND finished IS NULL
-      ORDER BY timing_id DESC
-      LIMIT 1
-    ) o
-  ),
-  (
-    SELECT row_to_json(h)
-    FROM (HOLDER) h (backend_pid, run_id, username, hostname, pid, process_started)
-  ),
-  EXISTS (SELECT FROM landbridge.run WHERE run_id = %(run_id)s AND finished IS NULL)
-""".replace("HOLDER", lease.HOLDER)
-
-BEGIN = """
-INSERT INTO landbridge.timing (migration, run_id, stage, host, inputs, requires, started)
-VALUES (%(migration)s, %(run_id)s, %(stage)s, %(host)s, %(inputs)s, %(requires)s, %(started)s)
-"""
-# Earlier proof gives way; later proof (a file brought in after it) does not.
-SUPERSEDE = """
-UPDATE landbridge.checkpoint
-SET superseded = now(), superseded_why = %(why)s
-WHERE migration = %(migration)s AND stage = %(stage)s AND host = %(host)s
-  AND superseded IS NULL AND finished <= %(finished)s AND digest <> %(digest)s
-"""
-RECORD = """
-INSERT INTO landbridge.checkpoint
-  (migration, stage, host, digest, fingerprint, inputs, requires, evidence, run_id, started,
-   finished, superseded, superseded_why)
-SELECT %(migration)s, %(stage)s, %(host)s, %(digest)s, %(fingerprint)s, %(inputs)s, %(requires)s,
-  %(evidence)s, %(run_id)s, %(started)s, %(finished)s,
-  CASE WHEN later.it THEN now() END, CASE WHEN later.it THEN 'done again' END
-FROM (
-  SELECT EXISTS (
-    SELECT FROM landbridge.checkpoint
-    WHERE migration = %(migration)s AND stage = %(stage)s AND host = %(host)s
-      AND superseded IS NULL
-  ) AS it
-) later
-ON CONFLICT (digest) DO NOTHING
-"""
-FINISH = """
-UPDATE landbridge.timing
-SET finished = %(finished)s
-WHERE run_id = %(run_id)s AND stage = %(stage)s AND host = %(host)s AND finished IS NULL
-"""
-FINISHED = """
-INSERT INTO landbridge.timing
-  (migration, run_id, stage, host, inputs, requires, started, finished)
-SELECT %(migration)s, %(run_id)s, %(stage)s, %(host)s, %(inputs)s, %(requires)s, %(started)s,
-  %(finished)s
-WHERE NOT EXISTS (
-  SELECT FROM landbridge.timing
-  WHERE run_id = %(run_id)s AND stage = %(stage)s AND host = %(host)s AND started = %(started)s
-)
-"""
-CLEAR = """
-UPDATE landbridge.checkpoint
-SET superseded = now(), superseded_why = %(why)s
-WHERE migration = %(migration)s AND stage = %(stage)s AND host = %(host)s AND superseded IS NULL
-"""
-ANSWERS = """
-SELECT DISTINCT ON (item) item, answer, how, text, note, evidence, answered_by, answered
-FROM landbridge.answer
-WHERE migration = %s
-ORDER BY item, answer_id DESC
-"""
-ANSWER = """
-INSERT INTO landbridge.answer
-  (migration, item, answer, how, text, note, evidence, answered_by, answered, run_id)
-VALUES (%(migration)s, %(item)s, %(answer)s, %(how)s, %(text)s, %(note)s, %(evidence)s,
-        %(answered_by)s, %(answered)s, %(run_id)s)
-"""
-DECISIONS = """
-SELECT digest, decision, how, parts, decided_by, decided
-FROM landbridge.decision
-WHERE migration = %s
-ORDER BY decision_id DESC
-LIMIT 50
-"""
-DECIDE = """
-INSERT INTO landbridge.decision
-  (migration, digest, decision, how, parts, decided_by, decided, run_id)
-VALUES (%(migration)s, %(digest)s, %(decision)s, %(how)s, %(parts)s, %(decided_by)s,
-        %(decided)s, %(run_id)s)
-"""
-PAST_RUN = """
-INSERT INTO landbridge.run (run_id, migration, kind, username, hostname, pid, process_started)
-VALUES (%(run_id)s, %(migration)s, %(kind)s, %(username)s, %(hostname)s, %(pid)s,
-        %(process_started)s)
-ON CONFLICT (run_id) DO NOTHING
-"""
-CLOSE = """
-UPDATE landbridge.run
-SET finished = now(), outcome = %(outcome)s
-WHERE run_id = %(run_id)s AND finished IS NULL
-"""
-SNAPSHOT = """
-SELECT json_build_object(
-  'description', (SELECT description FROM landbridge.migration WHERE name = %(migration)s),
-  'checkpoints', (
-    SELECT coalesce(json_agg(c), '[]')
-    FROM (
-      SELECT stage, host, digest, fingerprint, inputs, requires, evidence, run_id, started,
-        finished
-      FROM landbridge.checkpoint
-      WHERE migration = %(migration)s AND superseded IS NULL
-      ORDER BY finished, checkpoint_id
-    ) c
-  ),
-  'history', (
-    SELECT coalesce(json_agg(c), '[]')
-    FROM (
-      SELECT stage, host, digest, run_id, started, finished, superseded, superseded_why
-      FROM landbridge.checkpoint
-      WHERE migration = %(migration)s AND superseded IS NOT NULL
-      ORDER BY checkpoint_id DESC
-      LIMIT 100
-    ) c
-  ),
-  'runs', (
-    SELECT coalesce(json_agg(r), '[]')
-    FROM (
-      SELECT run_id, kind, username, hostname, pid, process_started, started, finished, outcome
-      FROM landbridge.run
-      WHERE migration = %(migration)s
-      ORDER BY started DESC
-      LIMIT 20
-    ) r
-  ),
-  'timings', (
-    SELECT coalesce(json_agg(t), '[]')
-    FROM (
-      SELECT t.stage, t.host, r.kind, t.run_id, t.started, t.finished
-      FROM landbridge.timing t
-      JOIN landbridge.run r USING (run_id)
-      JOIN landbridge.migration m ON m.name = t.migration
-      WHERE %(migration)s IN (m.name, m.rehearsal_of) AND t.finished IS NOT NULL
-      ORDER BY t.finished DESC
-      LIMIT 300
-    ) t
-  ),
-  'holder', (SELECT row_to_json(h) FROM (HOLDER) h (backend_pid, run_id, username, hostname, pid,
-    process_started))
-)
-""".replace("HOLDER", lease.HOLDER)
-MIGRATIONS = """
-SELECT m.name, m.description, m.rehearsal_of, m.created,
-  (SELECT max(started) FROM landbridge.run r WHERE r.migration = m.name) AS last_run
-FROM landbridge.migration m
-ORDER BY m.name
-"""
 
 
 class Store:
@@ -199,66 +32,66 @@ class Store:
 
     def state(self, place: Place | None = None) -> State:
         stage, host = place or Place("", "")
-        row = self._conn.execute(STATE, self._values(stage=stage, host=host, **self._key))
-        checkpoints, opening, holder, begun = row.fetchone() or ([], None, None, False)
+        row = self._conn.execute(sql.STATE, self._values(stage=stage, host=host, **self._key))
+        checkpoints, opening, holder, outcome = row.fetchone() or ([], None, None, None)
         return State(
             {(c := checkpoint_of(found)).place: c for found in checkpoints},
             opening and _opening_of(opening),
-            self._lease(holder, begun),
+            self._lease(holder, outcome),
         )
 
     def begin(self, opening: Opening) -> None:
-        self._conn.execute(BEGIN, self._row(opening))
+        self._conn.execute(sql.BEGIN, self._row(opening))
 
     def record(self, checkpoint: Checkpoint) -> None:
-        self._record([checkpoint], FINISH)
+        self._record([checkpoint], sql.FINISH)
 
     def bring(self, checkpoints: list[Checkpoint]) -> None:
         """Record what was reached before the journal was there; each once however often."""
-        self._record(checkpoints, FINISHED)
+        self._record(checkpoints, sql.FINISHED)
 
     def _record(self, checkpoints: list[Checkpoint], timing: str) -> None:
         """Record checkpoints, oldest first, in one transaction."""
         with self._conn.transaction(), self._conn.pipeline():
             for checkpoint in checkpoints:
                 values = {**self._row(checkpoint), "why": "done again"}
-                for statement in (SUPERSEDE, RECORD, timing):
+                for statement in (sql.SUPERSEDE, sql.RECORD, timing):
                     self._conn.execute(statement, values)
 
     def bring_runs(self, runs: list[Run]) -> None:
         """Write the rows of runs that were at work before the journal was there."""
         for run in runs:
-            self._conn.execute(PAST_RUN, {**lease.row_of(run), "migration": self._migration})
+            self._conn.execute(sql.PAST_RUN, {**lease.row_of(run), "migration": self._migration})
 
     def clear(self, place: Place, reason: str) -> None:
-        self._conn.execute(CLEAR, self._values(**place._asdict(), why=f"taken back: {reason}"))
+        self._conn.execute(sql.CLEAR, self._values(**place._asdict(), why=f"taken back: {reason}"))
 
     def answers(self) -> dict[str, Answer]:
-        rows = self._conn.execute(ANSWERS, [self._migration]).fetchall()
+        rows = self._conn.execute(sql.ANSWERS, [self._migration]).fetchall()
         answers = [Answer(*map(_plain, row)) for row in rows]
         return {answer.item: answer for answer in answers}
 
     def answer(self, answers: list[Answer]) -> None:
         with self._conn.transaction(), self._conn.pipeline():
             for answer in answers:
-                self._conn.execute(ANSWER, self._row(answer))
+                self._conn.execute(sql.ANSWER, self._row(answer))
 
     def decisions(self) -> list[Decision]:
         """Return what was decided, the latest first."""
-        rows = self._conn.execute(DECISIONS, [self._migration]).fetchall()
+        rows = self._conn.execute(sql.DECISIONS, [self._migration]).fetchall()
         return [Decision(*map(_plain, row)) for row in rows]
 
     def decide(self, decision: Decision) -> None:
-        self._conn.execute(DECIDE, self._row(decision))
+        self._conn.execute(sql.DECIDE, self._row(decision))
 
     def close(self, outcome: str) -> bool:
         """End this run and have its lease let go; return whether it was still under way."""
-        ended = self._conn.execute(CLOSE, self._values(outcome=outcome)).rowcount
+        ended = self._conn.execute(sql.CLOSE, self._values(outcome=outcome)).rowcount
         self._conn.execute("SELECT pg_notify(%s, %s)", [lease.CHANNEL, self._run_id])
         return bool(ended)
 
     def snapshot(self) -> dict[str, Any]:
-        row = self._conn.execute(SNAPSHOT, self._key).fetchone()
+        row = self._conn.execute(sql.SNAPSHOT, self._key).fetchone()
         found = row[0] if row else {}
         found["answers"] = list(self.answers().values())
         found["decisions"] = self.decisions()
@@ -268,7 +101,7 @@ class Store:
     def migrations(self) -> list[dict[str, Any]]:
         """Return every migration that the journal knows."""
         names = ("name", "description", "rehearsal_of", "created", "last_run")
-        rows = self._conn.execute(MIGRATIONS).fetchall()
+        rows = self._conn.execute(sql.MIGRATIONS).fetchall()
         return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
 
     @property
@@ -285,9 +118,9 @@ class Store:
                 values[name] = canonical(values[name])
         return self._values(**values) if "run_id" not in values else self._values() | values
 
-    def _lease(self, holder: dict[str, Any] | None, begun: bool) -> str:
+    def _lease(self, holder: dict[str, Any] | None, outcome: str | None) -> str:
         if holder is None:
-            return "lost" if begun else "none"
+            return {"under way": "lost", "lost": lease.OVERTAKEN}.get(outcome or "", "none")
         if holder["run_id"] == self._run_id:
             return "mine"
         started = holder["process_started"]

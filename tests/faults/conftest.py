@@ -1,0 +1,1 @@
+from tests.fix_journal import journal, playbook  # noqa: F401
