@@ -115,3 +115,10 @@ def server(variables: Mapping[str, Any], dbname: str | None = None) -> dict[str,
     return {keyword: value for keyword, value in found.items() if value is not None} | {
         "dbname": dbname or variables.get("postgres_admin_database", "postgres")
     }
+
+
+def described(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a server's host says it must be: our variables, without addresses and secrets."""
+    left_out = {*SERVER.values(), "postgres_api"}
+    kept = {name: variables[name] for name in sorted(POSTGRES - left_out) if name in variables}
+    return {"provider": variables["provider"], **kept}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import PreconditionError
 
@@ -42,6 +42,11 @@ SELECT datname,
                LEFT JOIN pg_roles ON pg_roles.oid = grantee) AS privileges
   FROM pg_database
  WHERE datname = current_database()"""
+
+STANDING = """\
+SELECT shobj_description(oid, 'pg_database')
+  FROM pg_database
+ WHERE datname = %s"""
 
 
 class Grant(NamedTuple):
@@ -113,6 +118,20 @@ def read(conn: Connection) -> Access:
         comment=comment,
         record=record,
     )
+
+
+def read_standing(conn: Connection, datname: str) -> dict[str, Any]:
+    """Return whether another database of the server ``exists``, is ``fenced``, since when, why."""
+    row = conn.execute(STANDING, [datname]).fetchone()
+    record = decode(row[0]) if row else None
+    return {"exists": row is not None, **standing(record)}
+
+
+def standing(record: Record | None) -> dict[str, Any]:
+    """Return what a record says of its fence; without one there is none."""
+    if record is None:
+        return {"fenced": False, "since": None, "note": None}
+    return {"fenced": True, "since": record.since, "note": record.note}
 
 
 def encode(record: Record) -> str:

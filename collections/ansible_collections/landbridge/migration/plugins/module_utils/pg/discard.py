@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import PreconditionError
-from .access import NEVER_OPENED, decode
+from .access import NEVER_OPENED, read_standing
 
 try:
     from psycopg import sql
@@ -16,22 +16,16 @@ except ImportError:
 if TYPE_CHECKING:
     from psycopg import Connection
 
-READ = """\
-SELECT shobj_description(oid, 'pg_database')
-  FROM pg_database
- WHERE datname = %s"""
-
 
 def converge_absent(conn: Connection, datname: str, *, check_mode: bool) -> bool:
     """Drop ``datname``; return whether it was there (in check mode, is).
 
     Raise PreconditionError unless its fence says that nobody was let in since it was made.
     """
-    row = conn.execute(READ, [datname]).fetchone()
-    if row is None:
+    found = read_standing(conn, datname)
+    if not found["exists"]:
         return False
-    record = decode(row[0])
-    if record is None or record.note != NEVER_OPENED:
+    if found["note"] != NEVER_OPENED:
         raise PreconditionError(
             f"{datname} may hold what someone wrote to it: it is not dropped",
             hint="If it is of no use, drop it by hand.",

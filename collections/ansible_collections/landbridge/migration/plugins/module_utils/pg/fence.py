@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NotConvergedError, PreconditionError
 from ..waiting import Deadline, pauses, wait_for
-from .access import Access, Record, apply, encode, plan_fenced, plan_open, read
+from .access import Access, Record, apply, encode, plan_fenced, plan_open, read, standing
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -111,7 +111,7 @@ def converge_fenced(
     due = bool(changes) or access.record is None
     record = access.record or replace(returning or access.before, since=access.read_at, note=note)
     if check_mode:
-        return {"changes": changes, "due": due, "evidence": _standing(access)}
+        return {"changes": changes, "due": due, "evidence": standing(access.record)}
     if due:
         _require_ownership(access)
         apply(conn, changes, encode(record))
@@ -122,7 +122,7 @@ def converge_fenced(
         "changes": changes,
         "due": due or terminated > 0,
         "evidence": {
-            **_standing(read(conn)),
+            **standing(read(conn).record),
             "may_connect": kept,
             "superusers": admitted(conn, kept)[1],
             "sessions_terminated": terminated,
@@ -131,12 +131,6 @@ def converge_fenced(
             "barrier_lsn": _position(conn),
         },
     }
-
-
-def _standing(access: Access) -> dict[str, Any]:
-    if access.record is None:
-        return {"fenced": False, "since": None, "note": None}
-    return {"fenced": True, "since": access.record.since, "note": access.record.note}
 
 
 def _require_no_passage(conn: Connection, before: Access, kept: list[str]) -> None:
@@ -189,4 +183,4 @@ def converge_open(conn: Connection, wanted: Record | None, *, check_mode: bool) 
                 f"{len(left)} privileges differ after opening, first {left[0]}",
                 hint="A grantor other than the owner gave them: revoke them as that role.",
             )
-    return {"changes": changes, "due": due, "evidence": _standing(read(conn))}
+    return {"changes": changes, "due": due, "evidence": standing(read(conn).record)}
