@@ -27,6 +27,10 @@ $(BROWSER): $(VENV) scripts/setup-browser
 	@scripts/setup-browser
 	@touch $@
 
+.venv/.go: $(VENV)
+	@command -v go >/dev/null || scripts/setup go
+	@touch $@
+
 .PHONY: demo
 demo: $(VENV) ## Move six databases between two local clouds and prove nothing is lost
 	@scripts/demo
@@ -58,7 +62,7 @@ docs: $(VENV) ## Write docs/reference from modules, roles and errors
 	@.venv/bin/python scripts/docs.py
 
 .PHONY: bench
-bench: $(VENV) ## Compare pg_clone with pg_dump and pg_restore; SCALE=0.02 tries it out
+bench: $(VENV) .venv/.go ## Compare pg_clone with pg_dump and pg_restore; SCALE=0.02 tries it out
 	@.venv/bin/python -m bench.clone --scale $(or $(SCALE),1) $(ARGS)
 
 .PHONY: lock

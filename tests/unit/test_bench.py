@@ -19,7 +19,7 @@ def test_a_ratio_is_of_one_pair_so_that_a_slow_hour_counts_for_both():
 
 
 def test_a_pair_that_lacks_a_run_is_refused():
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="argument 2 is longer"):
         scenario([10], [20, 50]).ratios()
 
 
