@@ -30,7 +30,7 @@ DEFAULT_KINDS = {
 MAY_CREATE = """\
 SELECT nspname, rolname
   FROM unnest(%s::text[], %s::text[]) AS asked (nspname, rolname)
- WHERE NOT has_schema_privilege(rolname, quote_ident(nspname), 'CREATE')"""
+ WHERE NOT has_schema_privilege(rolname, nspname, 'CREATE')"""
 
 
 class Roles(NamedTuple):
