@@ -104,8 +104,7 @@ class ActionModule(JournalAction):
         if args["inputs"] is not None:
             begun = replace(begun, inputs=input_hashes(args["inputs"]))
         if args["requires"] is not None:
-            requirements, _ = self._prerequisites(args, place, state)
-            begun = replace(begun, requires=requirements)
+            begun = replace(begun, requires=self._prerequisites(args, place, state)[0])
         return begun
 
     def _prerequisites(

@@ -124,7 +124,7 @@ class ActionModule(JournalAction):
         question = (
             f"\nThe evidence of this migration:\n{chr(10).join(lines)}\nType {start} to go, or no:"
         )
-        for _ in range(TRIES):
+        for _try in range(TRIES):
             try:
                 typed = bytes(Display().prompt_until(question)).decode(errors="replace").strip()
             except (AnsiblePromptNoninteractive, AnsiblePromptInterrupt):

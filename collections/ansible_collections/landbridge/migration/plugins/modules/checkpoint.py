@@ -132,8 +132,8 @@ checkpoint:
     requires: [{stage: window, host: old_postgres, digest: 0c1d…}]
     evidence: {rows: 336776}
     run_id: 6f2f1f4e-4f0c-5f43-8f3e-7a3f6b6f0c11
-    started: 2026-05-04T21:00:00.000Z
-    finished: 2026-05-04T21:04:11.020Z
+    started: "2026-05-04T21:00:00.000Z"
+    finished: "2026-05-04T21:04:11.020Z"
     elapsed_s: 251.02
 landbridge:
   description: The same for the report, C(checkpoint).

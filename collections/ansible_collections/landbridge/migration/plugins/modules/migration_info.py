@@ -43,8 +43,8 @@ migrations:
     - name: acme
       description: ''
       rehearsal_of:
-      created: 2026-05-04T20:00:00.000Z
-      last_run: 2026-05-04T21:00:00.000Z
+      created: "2026-05-04T20:00:00.000Z"
+      last_run: "2026-05-04T21:00:00.000Z"
 snapshot:
   description: >-
     What the journal holds about O(migration), with the keys that M(landbridge.migration.run)

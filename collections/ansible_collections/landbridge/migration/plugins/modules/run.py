@@ -142,8 +142,8 @@ checkpoints:
       requires: [{stage: preflight, host: shop, digest: 0c1d…}]
       evidence: {sessions: 0}
       run_id: 6f2f1f4e-4f0c-5f43-8f3e-7a3f6b6f0c11
-      started: 2026-05-04T21:00:00.000Z
-      finished: 2026-05-04T21:00:02.500Z
+      started: "2026-05-04T21:00:00.000Z"
+      finished: "2026-05-04T21:00:02.500Z"
       elapsed_s: 2.5
       stale: ''
 history:

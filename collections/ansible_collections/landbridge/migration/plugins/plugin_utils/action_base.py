@@ -29,7 +29,7 @@ from ..module_utils.journal.records import Journal, Run, State, utc
 from ..module_utils.journal.store import Store
 from ..module_utils.pg.connection import connect, server_spec
 from ..module_utils.waiting import Deadline, retry
-from .progress_action import secrets_of
+from .progress_action import die_with_parent, secrets_of
 
 T = TypeVar("T")
 
@@ -52,6 +52,7 @@ class JournalAction(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
+        die_with_parent()
         secrets = [*secrets_of(self._task.args), os.environ.get("LANDBRIDGE_JOURNAL_PASSWORD", "")]
         try:
             return {**result, **self.act(self._arguments(), task_vars or {})}
@@ -109,8 +110,8 @@ class JournalAction(ActionBase):
             again = error.retryable and not refused(error)
             if again and not told:
                 told.append(str(error))
-                secrets = secrets_of(self._task.args)
-                Display().display(redact(f"{error}; trying for {self.patience_s:g} s", secrets))
+                said = " ".join(f"{error}; trying for {self.patience_s:g} s".split())
+                Display().display(redact(said, secrets_of(self._task.args)))
             return again
 
         return retry(call, deadline=Deadline(self.patience_s), repeatable=repeatable)
@@ -159,7 +160,8 @@ def failure(exc: Exception, secrets: list[str]) -> dict[str, Any]:
         "sqlstate": error.sqlstate,
         "status": error.status,
     }
-    msg = redact(f"{error}{'. ' if error.hint else ''}{error.hint}", secrets)
+    said = f"{error}{'. ' if error.hint else ''}{error.hint}"
+    msg = redact(" ".join(said.split()), secrets)  # libpq breaks its lines
     return {"failed": True, "changed": False, "msg": msg, "error": report}
 
 

@@ -97,7 +97,7 @@ def _ask(process: subprocess.Popen[bytes], request: bytes) -> dict[str, Any]:
     with process.stdin, process.stdout:
         process.stdin.write(request)
         process.stdin.close()
-        ready, _, _ = select.select([process.stdout], [], [], ANSWER_TIMEOUT_S)
+        ready = select.select([process.stdout], [], [], ANSWER_TIMEOUT_S)[0]
         line = process.stdout.readline() if ready else b""
     if not line:
         process.kill()

@@ -22,7 +22,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[5]))
 
-import psycopg
+try:
+    import psycopg
+except ImportError:
+    psycopg = None  # type: ignore[assignment]  # its starter has it
 
 from ansible_collections.landbridge.migration.plugins.module_utils.journal import (
     lease,
@@ -53,7 +56,7 @@ class Main:
         if self._fd is None:
             poll.poll(POLL_MS if timeout_ms is None else timeout_ms)
             return lease.process_started(self._pid) is None
-        return any(fd == self._fd for fd, _ in poll.poll(timeout_ms))
+        return any(event[0] == self._fd for event in poll.poll(timeout_ms))
 
 
 def open_session(request: dict[str, Any]) -> Session:

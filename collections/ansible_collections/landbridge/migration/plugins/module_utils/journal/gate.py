@@ -77,7 +77,7 @@ def _position(name: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:
     found = [(side, str(entry[side])) for side in ("before", "after") if entry.get(side)]
     if len(found) > 1:
         raise PreconditionError(f"checklist: item {name} is both before and after a stage")
-    for _, stage in found:
+    for _side, stage in found:
         if stage not in STAGES:
             raise PreconditionError(
                 f"checklist: item {name} names no stage: {stage} (stages: {', '.join(STAGES)})"
