@@ -11,6 +11,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
 
 from ..errors import PostgresError, PreconditionError
+from .diagnosis import diagnose
 
 try:
     import psycopg
@@ -90,9 +91,21 @@ def connect(side: str, server: Mapping[str, Any]) -> Iterator[psycopg.Connection
         raise PreconditionError(missing_required_lib("psycopg[binary] >= 3.2"))
     keywords = {name: value for name, value in server.items() if value is not None}
     conninfo = psycopg.conninfo.make_conninfo(**DEFAULTS, options=session_options(), **keywords)
-    with translated(side), psycopg.connect(conninfo, autocommit=True) as conn:
+    try:
+        opened = psycopg.connect(conninfo, autocommit=True)
+    except psycopg.OperationalError as exc:
+        raise _unconnected(side, server, exc) from exc
+    with translated(side), opened as conn:
         lift_limits(conn)
         yield conn
+
+
+def _unconnected(
+    side: str, server: Mapping[str, Any], exc: psycopg.OperationalError
+) -> PostgresError:
+    message = " ".join(str(exc).removeprefix("connection failed: ").split())
+    found = diagnose(server, exc.pgconn, message)
+    return PostgresError(f"{side}: {message}", retryable=found.retryable, hint=found.hint)
 
 
 @contextmanager

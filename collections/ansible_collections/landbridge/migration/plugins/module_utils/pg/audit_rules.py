@@ -1,0 +1,417 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the facts of both sides mean for a migration: findings, each with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .audit_facts import Facts
+from .catalog import Key
+from .catalog_diff import RoleMap
+from .finding import Finding, Severity
+
+OLDEST_SOURCE = 10
+OLDEST_TARGET = 13
+NAMED = 5  # objects in one finding
+
+
+class Text(NamedTuple):
+    """A hazard's severity and words. ``{user}`` is the role that Landbridge connects as."""
+
+    severity: Severity
+    message: str
+    remedy: str
+
+
+HAZARDS: Mapping[str, Text] = {
+    "prepared_transaction": Text(
+        "blocker",
+        "is prepared and not ended: it holds locks, and its rows are in no snapshot",
+        "Run COMMIT PREPARED or ROLLBACK PREPARED with that name.",
+    ),
+    "unreadable": Text(
+        "blocker",
+        "may not be read by {user}",
+        'Run GRANT SELECT and, for its schema, GRANT USAGE to "{user}"; from Postgres 14 on'
+        ' GRANT pg_read_all_data TO "{user}" gives all of it.',
+    ),
+    "row_security": Text(
+        "blocker",
+        "has row security that would hide rows from {user}",
+        'Run ALTER ROLE "{user}" BYPASSRLS, or make {user} a member of the owner and switch FORCE'
+        " ROW LEVEL SECURITY off for the migration.",
+    ),
+    "unreadable_large_objects": Text(
+        "blocker",
+        "large objects may not be read by {user}",
+        'GRANT their owners to "{user}".',
+    ),
+    "needs_superuser": Text(
+        "blocker",
+        "can only be made by a superuser",
+        "Replace it, or have it made on the target by an extension of the provider.",
+    ),
+    "event_trigger": Text(
+        "warning",
+        "is an event trigger, which needs a superuser or a role of the provider",
+        "Make it by hand on the target, or drop it.",
+    ),
+    "publication": Text("note", "is a publication, which is not copied", "Make it again."),
+    "subscription": Text(
+        "warning",
+        "is a subscription: this database also receives rows from elsewhere",
+        "Disable it for the migration and make it again on the target.",
+    ),
+    "logical_slot": Text(
+        "warning",
+        "is a logical slot: something reads this database's changes",
+        "Have its consumer take a new snapshot and slot on the target.",
+    ),
+    "user_mapping": Text(
+        "warning",
+        "is a user mapping, whose password is not copied",
+        "Run CREATE USER MAPPING on the target.",
+    ),
+    "tablespace": Text(
+        "note", "lies in a tablespace; on the target it lies in the database's own", ""
+    ),
+    "security_label": Text("note", "has a security label, which needs its provider's module", ""),
+    "reserved_schema": Text(
+        "warning",
+        "is where Landbridge keeps its own tables: what it holds on the source is not copied",
+        "Rename it if it is yours; drop it if an earlier migration left it.",
+    ),
+    "invalid_index": Text(
+        "note", "is an invalid index and is not copied", "Drop it, or run REINDEX."
+    ),
+    "not_validated": Text("note", "is NOT VALID on the source, and stays so", ""),
+    "unlogged": Text("note", "is unlogged: it is copied in the window, never followed", ""),
+    "removed_type": Text(
+        "blocker",
+        "has a type that Postgres 12 no longer has",
+        "Run ALTER TABLE … ALTER … TYPE timestamptz or interval.",
+    ),
+    "with_oids": Text(
+        "blocker",
+        "was made WITH OIDS, which Postgres 12 no longer has",
+        "Run ALTER TABLE … SET WITHOUT OIDS, after making a column if the values matter.",
+    ),
+    "no_identity": Text(
+        "warning",
+        "has no primary key: REPLICA IDENTITY FULL will be set, and updates on the target read all"
+        " of it",
+        "Add a primary key, or choose mode window.",
+    ),
+    "no_identity_json": Text(
+        "blocker",
+        "has no primary key and a json column: its updates cannot be followed",
+        "Add a primary key, or choose mode window.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be done, and what is known. ``target`` is None while there is no server."""
+
+    source: Facts
+    target: Facts | None
+    role_map: RoleMap
+    mode: str
+    fence: bool
+
+
+def findings(question: Question) -> list[Finding]:
+    """Return everything worth telling, what stands in the way first."""
+    found = [*_hazards(question.source), *_source_rules(question)]
+    if question.target:
+        found += _target_rules(question, question.target)
+    order = {"blocker": 0, "warning": 1, "note": 2}
+    return sorted(found, key=lambda each: (order[each.severity], each.code, each.object))
+
+
+def _hazards(source: Facts) -> Iterator[Finding]:
+    by_code: dict[str, list[str]] = {}
+    for code, name in source.hazards:
+        by_code.setdefault(code, []).append(name)
+    for code, names in by_code.items():
+        text = HAZARDS[code]
+        user = source.server.user
+        message = f"source: {_several(names)} {text.message.format(user=user)}"
+        yield Finding(code, text.severity, _several(names), message, text.remedy.format(user=user))
+
+
+def _several(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return ", ".join(ordered[:NAMED]) + more
+
+
+def _source_rules(question: Question) -> Iterator[Finding]:
+    source, server = question.source, question.source.server
+    if source.version // 10000 < OLDEST_SOURCE:
+        yield _blocker(
+            "unsupported_major",
+            "source",
+            f"source: Postgres {_major(source)} is older than {OLDEST_SOURCE}",
+            "Upgrade it first.",
+        )
+    if question.mode == "live" and server.wal_level != "logical":
+        yield _blocker(
+            "wal_level",
+            "source",
+            f"source: wal_level is {server.wal_level}; following needs logical",
+            "Set wal_level to logical, which needs a restart, or choose mode window.",
+        )
+    if question.fence:
+        yield from _fence_rules(source)
+    yield from _superusers_objects(question)
+
+
+def _fence_rules(source: Facts) -> Iterator[Finding]:
+    server = source.server
+    if not (server.may_fence or server.superuser):
+        yield _blocker(
+            "may_not_fence",
+            server.dbname,
+            f"source: {server.user} may not revoke CONNECT on {server.dbname}, which is"
+            f" {server.owner}'s",
+            f'Run GRANT "{server.owner}" TO "{server.user}".',
+        )
+    if not server.may_signal:
+        yield _blocker(
+            "may_not_signal",
+            server.user,
+            f"source: {server.user} may not end the sessions of others",
+            f'Run GRANT pg_signal_backend TO "{server.user}".',
+        )
+    own = source.roles.get(server.user)
+    if own and own.sessions:
+        yield _blocker(
+            "unfenceable_role",
+            f"role {server.user}",
+            f"source: {own.sessions} sessions of others than Landbridge use its own role,"
+            f" {server.user}, which a fence must let in",
+            "Give the application, or Landbridge, a role of its own; close sessions of people.",
+        )
+    for role in source.roles.values():
+        if role.superuser and role.login and role.rolname != server.user and role.sessions:
+            yield Finding(
+                "unfenceable_role",
+                "warning",
+                f"role {role.rolname}",
+                f"source: {role.rolname} is a superuser with {role.sessions} sessions here: no"
+                " fence keeps it out",
+                "Make sure that it does not write, such as a provider's monitoring.",
+            )
+
+
+def _superusers_objects(question: Question) -> Iterator[Finding]:
+    for rolname, objects in sorted(_owned(question.source).items()):
+        role = question.source.roles.get(rolname)
+        if not (role and role.superuser) or rolname in question.role_map:
+            continue
+        if question.target and rolname in question.target.roles:
+            continue
+        yield _blocker(
+            "role_unmapped",
+            f"role {rolname}",
+            f"source: {rolname} is a superuser and owns {_several(objects)}",
+            f"Map it in the role map: {rolname}: another role, or null to leave it out.",
+        )
+
+
+def _owned(facts: Facts) -> dict[str, list[str]]:
+    """Return what each role owns, or is the giver of by default."""
+    owned: dict[str, list[str]] = {}
+    for key, properties in facts.catalog.objects.items():
+        if key == Key("schema", ("public",)):  # the bootstrap superuser's before 15
+            continue
+        of_role = key.kind in ("default privileges", "large objects")
+        owner = key.names[0] if of_role else properties.get("owner")
+        if owner and owner != "pg_database_owner":
+            owned.setdefault(owner, []).append(str(key))
+    return owned
+
+
+def _granted(facts: Facts) -> dict[str, list[str]]:
+    """Return what each role that owns nothing may do something with."""
+    granted: dict[str, list[str]] = {}
+    for key, properties in facts.catalog.objects.items():
+        names = {entry[0] for entry in properties.get("acl") or ()}
+        for name in names | set(properties.get("roles") or ()):
+            if name and name not in (properties.get("owner"), "pg_database_owner"):
+                granted.setdefault(name, []).append(str(key))
+    return granted
+
+
+def _target_rules(question: Question, target: Facts) -> Iterator[Finding]:
+    source = question.source
+    yield from _same_database(source, target)
+    yield from _majors(source, target)
+    yield from _extensions(source, target)
+    yield from _roles(question, target)
+    if not target.database_exists:
+        yield Finding(
+            "database_missing",
+            "note",
+            target.wanted_dbname,
+            f"target: there is no database {target.wanted_dbname} yet",
+            "The postgres stage makes it.",
+        )
+        return
+    yield from _database(source, target)
+
+
+def _same_database(source: Facts, target: Facts) -> Iterator[Finding]:
+    one, other = source.server, target.server
+    if not target.database_exists:
+        return
+    known = source.identifier and target.identifier
+    same_server = source.identifier == target.identifier if known else one.started == other.started
+    if same_server and one.oid == other.oid:
+        yield _blocker(
+            "same_database",
+            one.dbname,
+            f"source and target are the same database, {one.dbname}",
+            "Correct the target in the inventory. A physical copy of the source, such as a"
+            " standby or a restored backup, cannot be the target either.",
+        )
+
+
+def _majors(source: Facts, target: Facts) -> Iterator[Finding]:
+    if target.version // 10000 < source.version // 10000:
+        yield _blocker(
+            "older_major",
+            "target",
+            f"target: Postgres {_major(target)} is older than the source's {_major(source)}",
+            "Make the target with the same or a newer major.",
+        )
+    if target.version // 10000 < OLDEST_TARGET:
+        yield _blocker(
+            "unsupported_major",
+            "target",
+            f"target: Postgres {_major(target)} is older than {OLDEST_TARGET}",
+            "Make the target with a newer major.",
+        )
+
+
+def _extensions(source: Facts, target: Facts) -> Iterator[Finding]:
+    for key, properties in source.catalog.objects.items():
+        if key.kind != "extension":
+            continue
+        name, version = key.names[0], properties["version"]
+        allowed = target.allowed is None or name in target.allowed or name == "plpgsql"
+        if name not in target.extensions:
+            yield _blocker(
+                "extension_missing",
+                f"extension {name}",
+                f"target: extension {name} is not available",
+                "Drop it on the source if it is not used, or choose a target that has it.",
+            )
+        elif not allowed:
+            yield _blocker(
+                "extension_not_allowed",
+                f"extension {name}",
+                f"target: the parameter azure.extensions does not allow extension {name}",
+                f"Add {name} to azure.extensions.",
+            )
+        elif version not in target.extensions[name]:
+            yield Finding(
+                "extension_version",
+                "note",
+                f"extension {name}",
+                f"target: extension {name} is not available in version {version}",
+                "The target's default version is taken.",
+            )
+
+
+def _roles(question: Question, target: Facts) -> Iterator[Finding]:
+    owned, granted = _owned(question.source), _granted(question.source)
+    for rolname in sorted(owned.keys() | granted.keys()):
+        mapped = question.role_map.get(rolname, rolname)
+        if mapped is None:
+            continue
+        objects = owned.get(rolname, []) + granted.get(rolname, [])
+        role = target.roles.get(mapped)
+        if role is None:
+            yield Finding(
+                "role_missing",
+                "warning",
+                f"role {mapped}",
+                f"target: there is no role {mapped} yet, for {_several(objects)}",
+                "The postgres stage makes it, unless the role map says otherwise.",
+            )
+        elif rolname in owned and not (role.member or _may_join(target)):
+            user = target.server.user
+            yield _blocker(
+                "role_not_grantable",
+                f"role {mapped}",
+                f"target: {user} is not a member of {mapped} and cannot make it an owner",
+                f'Run GRANT "{mapped}" TO "{user}".',
+            )
+
+
+def _may_join(target: Facts) -> bool:
+    # Before 16, CREATEROLE could grant any role that is no superuser's.
+    server = target.server
+    return server.superuser or (server.createrole and target.version < 160000)
+
+
+def _database(source: Facts, target: Facts) -> Iterator[Finding]:
+    one, other = source.server, target.server
+    if one.encoding != other.encoding:
+        yield _blocker(
+            "encoding",
+            other.dbname,
+            f"target: {other.dbname} is {other.encoding}, the source's is {one.encoding}",
+            f"Make the database again WITH ENCODING '{one.encoding}' TEMPLATE template0.",
+        )
+    if (one.datcollate, one.datctype) != (other.datcollate, other.datctype):
+        yield Finding(
+            "locale",
+            "warning",
+            other.dbname,
+            f"target: {other.dbname} sorts by {other.datcollate} ({other.datctype}), the source's"
+            f" by {one.datcollate} ({one.datctype})",
+            "Make the database again with the source's locale if texts must sort alike.",
+        )
+    if not other.may_create:
+        yield _blocker(
+            "may_not_create",
+            other.dbname,
+            f"target: {other.user} may not create schemas in {other.dbname}",
+            f'Run GRANT CREATE ON DATABASE "{other.dbname}" TO "{other.user}".',
+        )
+    yield from _not_empty(target)
+
+
+def _not_empty(target: Facts) -> Iterator[Finding]:
+    if target.ours:
+        yield Finding(
+            "copy_begun",
+            "note",
+            target.server.dbname,
+            f"target: {target.server.dbname} has schema landbridge: a copy was begun",
+            "It goes on where it was.",
+        )
+        return
+    kinds = ("table", "foreign table", "materialized view", "view", "sequence")
+    names = [key.name for key in target.catalog.objects if key.kind in kinds]
+    if names:
+        yield _blocker(
+            "target_not_empty",
+            target.server.dbname,
+            f"target: {target.server.dbname} already holds {_several(names)}",
+            "Name another database, or drop what is there.",
+        )
+
+
+def _major(facts: Facts) -> int:
+    return facts.version // 10000
+
+
+def _blocker(code: str, name: str, message: str, remedy: str) -> Finding:
+    return Finding(code, "blocker", name, message, remedy)
