@@ -1,95 +1,11 @@
 """The report as ansible-playbook writes it, its journal not made yet (the file in its place)."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import jsonschema
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.plugin_utils.report import page
-
-ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads(Path(page.__file__).with_name("report.schema.json").read_text())
-COPIED = {
-    "rows": 1_234_567,
-    "bytes": 210_000_000,
-    "elapsed_s": 2.5,
-    "tables_count": 1,
-    "tables": [{"name": "public.orders", "rows": 1_234_567, "bytes": 210_000_000, "seconds": 2.0}],
-}
 CANARY = "canary-9b2"
-
-
-class Project:
-    """A folder with one playbook, whose last play can be given more tasks."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.home = folder / "home"
-        self.started = []
-
-    def start(self, *arguments, tasks=(), begin=True):
-        common = {"migration": "acme", "home": str(self.home)}
-        run = {"landbridge.migration.run": {"state": "open", **common}, "run_once": True}
-        checkpoint = {"stage": "dataxfer", **common}
-        mark = "landbridge.migration.checkpoint"
-        plays = [
-            {"tags": ["always"], "tasks": [run] if begin else []},
-            {
-                "name": "dataxfer | Every row is on the target",
-                "tags": ["dataxfer"],
-                "tasks": [
-                    {mark: {**checkpoint, "state": "open"}},
-                    {mark: {**checkpoint, "state": "set", "evidence": COPIED}},
-                    *tasks,
-                ]
-                if begin
-                else [*tasks],
-            },
-            {"tags": ["verify"], "tasks": []},
-        ]
-        hosts = {"hosts": "all", "gather_facts": False}
-        (self.folder / "migrate.yml").write_text(json.dumps([{**hosts, **play} for play in plays]))
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory = {"all": {"hosts": {"shop": local, "identity": local}}}
-        (self.folder / "hosts.json").write_text(json.dumps(inventory))
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.json", "migrate.yml"]
-        process = subprocess.Popen(
-            [*command, *arguments],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={
-                **os.environ,
-                "ANSIBLE_CALLBACKS_ENABLED": "landbridge.migration.report",
-                "ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/collections:{ROOT}/tests/fixtures/collections",
-                "ANSIBLE_LOCAL_TEMP": str(self.folder),
-            },
-        )
-        self.started.append(process)
-        return process
-
-    def run(self, *arguments, **more):
-        process = self.start(*arguments, **more)
-        output = process.communicate(timeout=60)[0]
-        return process.returncode, output
-
-    def report(self):
-        return json.loads((self.home / "report.json").read_text())
-
-
-@pytest.fixture
-def project(tmp_path):
-    made = Project(tmp_path)
-    yield made
-    for process in made.started:
-        process.kill()
-        process.communicate()
 
 
 def test_a_run_ends_with_its_figures_and_where_the_report_is(project):
@@ -108,10 +24,10 @@ def test_both_files_are_the_owners_alone(project):
     assert "1,234,567" in (project.home / "report.html").read_text()
 
 
-def test_the_json_is_as_its_schema_says(project):
+def test_the_json_is_as_its_schema_says(project, schema):
     project.run("--tags", "dataxfer")
     report = project.report()
-    jsonschema.validate(report, SCHEMA)
+    jsonschema.validate(report, schema)
     assert report["migration"]["name"] == "acme"
     assert report["run"]["outcome"] == "ok"
     assert report["run"]["tags"] == ["dataxfer"]
@@ -132,12 +48,12 @@ def test_a_later_run_shows_what_the_earlier_reached(project):
     assert report["summary"]["rows"] == 2 * 1_234_567
 
 
-def test_a_failure_is_in_the_report_and_the_exit_code_is_ansibles(project):
+def test_a_failure_is_in_the_report_and_the_exit_code_is_ansibles(project, schema):
     code, output = project.run(tasks=[{"ansible.builtin.command": "false"}])
     assert code == 2
     assert "failed: shop at dataxfer: non-zero return code" in output
     report = project.report()
-    jsonschema.validate(report, SCHEMA)
+    jsonschema.validate(report, schema)
     assert report["run"]["outcome"] == "failed"
     assert {failure["host"] for failure in report["failures"]} == {"shop", "identity"}
     assert report["stages"][0]["state"] == "failed"
@@ -181,7 +97,7 @@ def test_a_report_that_cannot_be_written_is_a_warning(project):
 
 
 @pytest.mark.fault
-def test_a_run_that_is_killed_leaves_what_it_had_reached(project, eventually):
+def test_a_run_that_is_killed_leaves_what_it_had_reached(project, schema, eventually):
     wait = {
         "landbridge_test.progress.steps": {"events": [], "until": str(project.folder / "never")}
     }
@@ -190,7 +106,7 @@ def test_a_run_that_is_killed_leaves_what_it_had_reached(project, eventually):
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
     report = project.report()
-    jsonschema.validate(report, SCHEMA)
+    jsonschema.validate(report, schema)
     assert report["run"]["outcome"] == "running"
     assert report["checkpoints"]
 
