@@ -74,6 +74,7 @@ def test_no_is_recorded_and_stops_the_run(playbook, journal, digest):
     done = playbook(run(), gate(["window"], go="no", policy="evidence"))
     assert (done.rc, done.failure) == (2, f"gate: no-go was said to {digest}")
     assert decisions(journal)[-1] == ("no-go", "variable", digest)
+    assert playbook(run(), gate(["smoke"], go="no")).results[-1]["decision"] == "no-go"
 
 
 def test_open_items_of_the_checklist_are_named_until_they_are_answered(playbook):
@@ -136,5 +137,6 @@ def test_under_ansible_runner_nobody_is_asked_at_its_terminal(playbook, journal,
         timeout=DEADLINE_S,
     )
     assert (done.status, done.rc) == ("failed", 2)
-    result = [json.loads(line) for line in paths.results.read_text().splitlines()][-1]
+    began, result = [json.loads(line) for line in paths.results.read_text().splitlines()]
+    assert began["lease"]["state"] == "mine"
     assert result["msg"].endswith(f"-e landbridge_go={digest}")

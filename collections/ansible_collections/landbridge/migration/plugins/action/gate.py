@@ -60,14 +60,14 @@ class ActionModule(JournalAction):
         ]
         found = self.on_journal(args, lambda journal: self._find(args, journal, items, given))
         ours: dict[str, Any] = {"checklist": gate.checklist_shown(items, found.answers)}
-        if found.problems:
-            return {**self._incomplete(found), "landbridge": ours}
+        if why := self._refusal(args["go"].strip(), found):
+            return {**self._refused(why), "landbridge": ours}
         said, how = self._said(args, found)
         decision = Decision(found.digest, said, how, found.parts, user(), now())
         if said != found.decision() and not self.check_mode:
             self.on_journal(args, lambda journal: self._decide(args, journal, decision))
         ours["decision"] = asdict(decision)
-        return {**self._result(args, found, decision), "landbridge": ours}
+        return {**self._result(found, decision), "landbridge": ours}
 
     def _find(
         self, args: Arguments, journal: Journal, items: list[gate.Item], given: list[Answer]
@@ -85,35 +85,37 @@ class ActionModule(JournalAction):
         parts |= gate.checklist_parts(items, answers)
         return Found(parts, lacking, answers, journal.decisions())
 
-    def _incomplete(self, found: Found) -> dict[str, Any]:
-        """Return the failure (in check mode the message) that names what is lacking."""
-        msg = f"gate: the evidence is not complete: {'; '.join(found.problems)}"
-        result = {"changed": False, "decision": "", "digest": "", "msg": msg}
-        return result if self.check_mode else {**result, **failure(PreconditionError(msg), [])}
+    def _refusal(self, go: str, found: Found) -> PreconditionError | None:
+        """Return why go cannot be given; no-go always can."""
+        if go.lower() in gate.NO_GO:
+            return None
+        if found.problems:
+            lacking = "; ".join(found.problems)
+            return PreconditionError(f"gate: the evidence is not complete: {lacking}")
+        if go in ("", found.digest):
+            return None
+        changed = ", ".join(gate.changes(found.decisions, go, found.parts))
+        return PreconditionError(
+            f"gate: go was given to {go}, but the evidence now has the digest {found.digest}"
+            + (f"; changed since: {changed}" if changed else ""),
+            hint=f"Look at it again, then: -e landbridge_go={found.digest}",
+        )
+
+    def _refused(self, why: PreconditionError) -> dict[str, Any]:
+        """Return the failure; in check mode only its message."""
+        result = {"changed": False, "decision": "", "digest": ""}
+        return {**result, "msg": str(why)} if self.check_mode else {**result, **failure(why, [])}
 
     def _said(self, args: Arguments, found: Found) -> tuple[str, str]:
         """Return go, no-go or asked, and how it was said."""
-        go = args["go"].strip()
-        if go.lower() in gate.NO_GO:
-            return "no-go", "variable"
-        if go:
-            return self._go_to(go, found), "variable"
+        if go := args["go"].strip():
+            return "no-go" if go.lower() in gate.NO_GO else "go", "variable"
         if args["policy"] == "evidence":
             return "go", "policy"
         if found.decision() == "go":
             said = next(d for d in found.decisions if d.digest == found.digest)
             return "go", said.how
         return self._asked(found), "terminal"
-
-    def _go_to(self, go: str, found: Found) -> str:
-        if go == found.digest:
-            return "go"
-        changed = ", ".join(gate.changes(found.decisions, go, found.parts))
-        raise PreconditionError(
-            f"gate: go was given to {go}, but the evidence now has the digest {found.digest}"
-            + (f"; changed since: {changed}" if changed else ""),
-            hint=f"Look at it again, then: -e landbridge_go={found.digest}",
-        )
 
     def _asked(self, found: Found) -> str:
         """Ask at the terminal; without one nothing is said, and silence is never go."""
@@ -141,17 +143,19 @@ class ActionModule(JournalAction):
         if decision not in journal.decisions():
             journal.decide(decision)
 
-    def _result(self, args: Arguments, found: Found, decision: Decision) -> dict[str, Any]:
-        go = f"-e landbridge_go={found.digest}"
+    def _result(self, found: Found, decision: Decision) -> dict[str, Any]:
         messages = {
             "go": f"go ({decision.how}) to {found.digest}",
             "no-go": f"gate: no-go was said to {found.digest}",
-            "asked": f"gate: the evidence is complete, nobody has said go to it; say it with: {go}",
+            "asked": "gate: the evidence is complete and nobody has said go to it; say it with:"
+            f" -e landbridge_go={found.digest}",
         }
+        msg = messages[decision.decision]
+        stops = decision.decision != "go" and not self.check_mode
         return {
-            "failed": decision.decision != "go" and not self.check_mode,
+            **(failure(PreconditionError(msg), []) if stops else {}),
             "changed": decision.decision == "go" and found.decision() != "go",
             "decision": decision.decision,
             "digest": found.digest,
-            "msg": messages[decision.decision],
+            "msg": msg,
         }

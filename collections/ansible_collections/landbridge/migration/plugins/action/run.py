@@ -50,11 +50,12 @@ class ActionModule(JournalAction):
     }
 
     def act(self, args: Arguments, task_vars: dict[str, Any]) -> dict[str, Any]:
+        if args["state"] in ("open", "info"):
+            self.patience_s = FIRST_PATIENCE_S
         acts = {"open": self._open, "close": self._close, "info": self._info}
         return acts.get(args["state"], self._answer)(args)
 
     def _open(self, args: Arguments) -> dict[str, Any]:
-        self.patience_s = FIRST_PATIENCE_S
         if self.check_mode:
             return self._info(args)
         run = self.this_run(args)

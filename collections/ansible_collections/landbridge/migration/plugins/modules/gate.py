@@ -53,7 +53,7 @@ options:
     choices: [person, evidence]
     default: person
   go:
-    description: The digest that go is given to, or V(no).
+    description: The digest that go is given to, or V(no), which needs no complete evidence.
     type: str
     default: ''
 attributes:
