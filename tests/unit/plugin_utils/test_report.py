@@ -225,6 +225,7 @@ def test_evidence_of_unknown_shape_is_shown_all_the_same():
         ("rows_per_s", 12000, "12,000"),
         ("source_version", 150020, "15.20"),
         ("rows", 4711, "4,711"),
+        ("port", 54321, "54321"),
         ("equal", True, "yes"),
         ("why", None, "—"),
         ("differing", [], "none"),
@@ -251,6 +252,17 @@ def test_a_count_is_left_out_beside_its_whole_list():
 )
 def test_what_stands_in_backquotes_is_code(text, shown):
     assert page.code(text) == shown
+
+
+def test_findings_that_evidence_keeps_short_are_findings_still():
+    seen = sample.record()
+    short = ["blocker older_major: shop", "warning role_missing: role a: b", "odd"]
+    seen.checkpoints["window", "shop"]["evidence"] = {"findings": short}
+    found = [f for f in rebuilt(seen)["findings"] if f["host"] == "shop"]
+    assert [(f["severity"], f["code"], f["object"]) for f in found] == [
+        ("blocker", "older_major", "shop"),
+        ("warning", "role_missing", "role a: b"),
+    ]
 
 
 def test_lists_are_capped_and_counted():

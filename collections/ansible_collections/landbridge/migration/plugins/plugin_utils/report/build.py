@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ UNDERSTOOD = {
     *("migration", "description", "run_id", "journal", "lease"),
     *("checkpoints", "decisions", "answers", "runs", "timings"),
 }
+SHORT = re.compile(r"(?P<severity>\w+) (?P<code>\w+): (?P<object>.*)", re.DOTALL)
 LONGEST = 4000  # characters of a failure's message
 TASKS = 1000
 
@@ -135,13 +137,21 @@ def _decision(made: dict[str, Any], *, this_run: bool) -> shape.Decision:
 def _findings(record: Record, found: list[shape.Checkpoint]) -> list[shape.Finding]:
     """Return findings of this run and of earlier runs' evidence once each, the worst first."""
     seen: dict[tuple[str, ...], shape.Finding] = {}
-    sources = [(c["host"], c["evidence"]) for c in found]
-    sources += [(key.host, data) for key, data in record.told.items()]
+    sources = [(key.host, data) for key, data in record.told.items()]
+    sources += [(c["host"], c["evidence"]) for c in found]
     for host, data in sources:
-        for raw in dicts(data.get("findings")):
+        for raw in _told(data.get("findings")):
             finding = _finding(host, raw)
             seen.setdefault((host, finding["code"], finding["object"]), finding)
     return sorted(seen.values(), key=lambda f: (_severity(f), f["host"], f["code"], f["object"]))
+
+
+def _told(findings: Any) -> Iterable[dict[str, Any]]:
+    """Yield findings; where evidence keeps them short, from `warning role_missing: role a`."""
+    yield from dicts(findings)
+    for short in findings if isinstance(findings, list) else ():
+        if isinstance(short, str) and (parts := SHORT.fullmatch(short)):
+            yield parts.groupdict()
 
 
 def _finding(host: str, raw: dict[str, Any]) -> shape.Finding:

@@ -26,6 +26,7 @@ TITLES = {
     "smoke": "The critical paths work",
     "finalize": "The way back is closed",
 }
+NAMES = ("port", "oid", "pid")  # numbers that name something and count nothing
 QUOTED = re.compile(r"`([^`]+)`")
 OLDEST_VERSION_NUM = 100000  # server_version_num of Postgres 10
 GLOSSARY = {"ms": "milliseconds", "s": "second", "lsn": "LSN", "oid": "OID", "id": "ID"}
@@ -80,6 +81,8 @@ def scalar(value: Any, key: str = "") -> str:
 
 
 def _number(value: float, key: str) -> str:
+    if key in NAMES or key.endswith("_id"):
+        return str(value)
     if key.endswith("bytes_per_s"):
         return figures.rate(value)
     if not key.endswith("per_s") and (key.endswith("_s") or key == "seconds"):
