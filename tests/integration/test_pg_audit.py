@@ -216,6 +216,11 @@ def test_a_prepared_transaction_is_refused(audit, source, source_server):
             conn.execute("ROLLBACK PREPARED 'in limbo'")
 
 
+@pytest.mark.source_major(14)
+def test_a_schema_public_that_will_be_closed_is_a_warning(audit):
+    assert by_code(audit())["public_schema"]["severity"] == "warning"
+
+
 @pytest.mark.source_major(15)
 def test_an_older_source_is_audited_as_well(audit):
     result = audit("CREATE TABLE t (id int PRIMARY KEY)")

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .audit_facts import Facts
-from .catalog import Key
-from .catalog_diff import RoleMap
+from .catalog_diff import PUBLIC_CREATE, PUBLIC_SCHEMA, RoleMap
 from .finding import Finding, Severity
 
 OLDEST_SOURCE = 10
@@ -227,7 +226,7 @@ def _owned(facts: Facts) -> dict[str, list[str]]:
     """Return what each role owns, or is the giver of by default."""
     owned: dict[str, list[str]] = {}
     for key, properties in facts.catalog.objects.items():
-        if key == Key("schema", ("public",)):  # the bootstrap superuser's before 15
+        if key == PUBLIC_SCHEMA:  # the bootstrap superuser's before 15
             continue
         of_role = key.kind in ("default privileges", "large objects")
         owner = key.names[0] if of_role else properties.get("owner")
@@ -253,6 +252,7 @@ def _target_rules(question: Question, target: Facts) -> Iterator[Finding]:
     yield from _majors(source, target)
     yield from _extensions(source, target)
     yield from _roles(question, target)
+    yield from _public_schema(source, target)
     if not target.database_exists:
         yield Finding(
             "database_missing",
@@ -295,6 +295,19 @@ def _majors(source: Facts, target: Facts) -> Iterator[Finding]:
             "target",
             f"target: Postgres {_major(target)} is older than {OLDEST_TARGET}",
             "Make the target with a newer major.",
+        )
+
+
+def _public_schema(source: Facts, target: Facts) -> Iterator[Finding]:
+    granted = source.catalog.objects.get(PUBLIC_SCHEMA, {}).get("acl") or []
+    if source.version < 150000 <= target.version and list(PUBLIC_CREATE) in granted:
+        yield Finding(
+            "public_schema",
+            "warning",
+            "schema public",
+            "every role may create objects in schema public on the source; since Postgres 15 only"
+            " the database's owner may",
+            "Run GRANT CREATE ON SCHEMA public to the roles that need it on the target.",
         )
 
 

@@ -38,6 +38,9 @@ NOTED = frozenset({"publication", "subscription", "setting"})
 # What is printed by the server, and differently by different majors.
 PRINTED = frozenset({"definition", "check", "default", "SQL body", "partition bound", "arguments"})
 
+PUBLIC_SCHEMA = Key("schema", ("public",))
+PUBLIC_CREATE = ("", "CREATE", False)
+
 SHOWN = 200  # characters of a value
 
 
@@ -161,7 +164,14 @@ class _Sides:
             before, after = self.pair(name, source, target)
             if before == after or self.equal_in_print(original, name, before, after):
                 continue
-            yield _differs(key, name, before, after)
+            note = name == "acl" and self.as_installed(key, before, after)
+            yield replace(_differs(key, name, before, after), note=note)
+
+    def as_installed(self, key: Key, before: Acl, after: Acl) -> bool:
+        """Tell if only what servers grant by themselves differs: CREATE in public, until 15."""
+        if key != PUBLIC_SCHEMA or not self.source_version < 150000 <= self.target_version:
+            return False
+        return before - {PUBLIC_CREATE} == after - {PUBLIC_CREATE}
 
     def pair(self, name: str, source: Properties, target: Properties) -> tuple[Any, Any]:
         """Return a property of both sides in the target's terms."""

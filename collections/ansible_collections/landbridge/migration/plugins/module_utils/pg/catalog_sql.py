@@ -60,6 +60,11 @@ ACL = """(SELECT json_agg(json_build_array(
 SORTED = "(SELECT json_agg(o ORDER BY o) FROM unnest(%s) o)"
 
 
+# What CREATE AGGREGATE takes by default, where the columns do not exist yet.
+FINAL_MODIFY = """CASE aggkind WHEN 'n' THEN 'r' ELSE 'w' END,
+            CASE aggkind WHEN 'n' THEN 'r' ELSE 'w' END"""
+
+
 class Macro:
     """Text with arguments: ``{name:arguments}`` in a format string."""
 
@@ -111,6 +116,7 @@ def _words(version: int) -> Mapping[str, object]:
             "p.prokind",
             "CASE WHEN p.proisagg THEN 'a' WHEN p.proiswindow THEN 'w' ELSE 'f' END",
         ),
+        "finalmodify": since(11, "aggfinalmodify, aggmfinalmodify", FINAL_MODIFY),
         "sqlbody": since(14, "pg_get_function_sqlbody(p.oid)", "NULL::text"),
         "statistics_target": since(13, "s.stxstattarget", "-1"),
         "collation_locale": f"coalesce({locale}, nullif(c.collcollate, ''))",

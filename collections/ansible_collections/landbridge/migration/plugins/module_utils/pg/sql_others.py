@@ -18,7 +18,7 @@ SELECT 'function', ARRAY[n.nspname::text, p.proname::text, oidvectortypes(p.proa
        'aggregate', (SELECT json_build_array(aggkind, aggnumdirectargs, aggtransfn::text,
             aggfinalfn::text, aggcombinefn::text, aggserialfn::text, aggdeserialfn::text,
             aggmtransfn::text, aggminvtransfn::text, aggmfinalfn::text, aggfinalextra,
-            aggmfinalextra, aggfinalmodify, aggmfinalmodify, aggsortop::regoper,
+            aggmfinalextra, {finalmodify}, aggsortop::regoper,
             aggtranstype::regtype, aggmtranstype::regtype, agginitval, aggminitval)
             FROM pg_aggregate WHERE aggfnoid = p.oid)))
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
