@@ -1,12 +1,16 @@
 """pg_roles against real servers; its findings are looked at from outside, as the superuser."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from ansible_collections.landbridge.migration.plugins.module_utils.errors import PostgresError
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import role_apply
+from ansible_collections.landbridge.migration.plugins.module_utils.pg import (
+    role_apply,
+    server_roles,
+)
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
 from ansible_collections.landbridge.migration.plugins.modules import pg_roles
 
@@ -233,6 +237,23 @@ def test_a_role_that_is_there_already_and_not_ours_to_alter_is_told(case, run_mo
     assert ("role_not_administered", "warning") in told
     assert ("role_not_grantable", "blocker") in told
     assert run_module(pg_roles, **case.params)["changed"] is False
+
+
+def test_runs_at_the_same_time_take_turns(case):
+    with ThreadPoolExecutor() as pool:
+        runs = [
+            pool.submit(server_roles.converge, {"role_map": {}, **case.params}, check_mode=False)
+            for _ in range(4)
+        ]
+    made = [[c for c in run.result().changes if c["what"] != "password"] for run in runs]
+    assert sorted(bool(changes) for changes in made) == [False, False, False, True]
+
+
+def test_a_password_for_nobody_is_told_and_one_for_another_databases_role_is_not(case, run_module):
+    case.params["passwords"] |= {f"{case.t}_ap": "x", f"{case.t}_elsewhere": "x"}
+    findings = run_module(pg_roles, **case.params)["findings"]
+    told = [f["object"] for f in findings if f["code"] == "password_unused"]
+    assert told == [f"role {case.t}_ap"]
 
 
 def test_a_database_that_the_source_lacks_is_named(case, run_module):

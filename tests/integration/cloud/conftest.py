@@ -42,7 +42,8 @@ class FaultyApi(ThreadingHTTPServer):
     """Stands before the real API and passes requests on, but for the faults it was told of.
 
     ``faults`` holds one answer a request, in order: None passes it on; a status with a body (and
-    headers) is answered instead; "after" passes it on and then cuts the connection.
+    headers) is answered instead; "after" passes it on and then cuts the connection; "silence" is
+    no answer at all.
     """
 
     daemon_threads = True
@@ -68,6 +69,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.seen.append(self.command)
         fault = self.server.faults.popleft() if self.server.faults else None
+        if fault == "silence":
+            self.connection.recv(1)  # until the client has gone
+            return
         if isinstance(fault, tuple):
             self.send(*fault)
             return

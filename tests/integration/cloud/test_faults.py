@@ -160,6 +160,16 @@ def test_time_running_out_says_for_what_and_what_was_seen_last(described, faulty
     assert (failure["error"]["code"], failure["error"]["retryable"]) == ("deadline", True)
 
 
+def test_an_api_that_never_answers_is_told_in_time(described, faulty, run_module, monkeypatch):
+    monkeypatch.setattr(http, "REQUEST_S", 0.2)
+    monkeypatch.setattr(http, "PATIENCE_S", 0.5)
+    faulty.faults.extend(["silence"] * 100)
+    failure = run_module(postgres_server_info, **asked(described))
+    assert "got no answer" in failure["msg"]
+    assert "timed out" in failure["msg"]
+    assert failure["error"]["retryable"]
+
+
 def test_an_answer_without_end_is_cut_off(described, faulty, run_module, monkeypatch):
     monkeypatch.setattr(http, "LIMIT_BYTES", 1000)
     monkeypatch.setattr(http, "PATIENCE_S", 0.5)

@@ -24,7 +24,7 @@ from ..waiting import Deadline, retry
 
 LIMIT_BYTES = 4 * 1024 * 1024  # no description of a server comes near; a runaway answer does
 REQUEST_S = 30.0
-PATIENCE_S = 45.0  # with an API that is down or answers with errors; what is busy gets the deadline
+PATIENCE_S = 30.0  # with an API that is down or answers with errors; what is busy gets the deadline
 
 # RFC 9110, section 15: after these the same request may succeed unchanged.
 RETRYABLE_STATUS = frozenset({408, 429, 500, 502, 503, 504})

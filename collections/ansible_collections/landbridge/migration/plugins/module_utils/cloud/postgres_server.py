@@ -8,7 +8,7 @@ What can be read is compared and only differences are asked for. What a provider
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
@@ -72,6 +72,7 @@ def converge(
     Raise ApiError if the provider says that the server failed, NotConvergedError if parameters
     wait for a restart that is not allowed or if reading again shows something else.
     """
+    wanted = replace(wanted, firewall=wanted.firewall and _networks(wanted.firewall))
     found = driver.read(wanted.name) if check_mode else settled(driver, wanted.name, deadline)
     refuse_failed(found)
     due = plan(wanted, found)

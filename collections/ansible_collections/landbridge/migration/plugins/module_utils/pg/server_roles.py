@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 from . import role_apply, role_passwords, roles
 from .connection import connect
 from .finding import Finding
-from .role_plan import Change, Create, mapped
+from .role_plan import Change, Create, Wanted, mapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,15 @@ def converge(params: Mapping[str, Any], *, check_mode: bool) -> Outcome:
     with connect("source", source) as conn:
         found = roles.read(conn)
         needed = roles.read_needed(conn, params["databases"], found)
-    wanted = mapped(found, needed, {source["user"]: target["user"], **params["role_map"]})
+    role_map = {source["user"]: target["user"], **params["role_map"]}
+    wanted = mapped(found, needed, role_map)
     with connect("target", target) as conn:
         planned = role_apply.converge(conn, wanted, check_mode=check_mode)
         made = {change.role.rolname: change.role for change in planned.changes if _creates(change)}
         done = role_passwords.converge(
             conn,
             target,
-            passwords,
+            _concerned(passwords, wanted, found, role_map),
             {**roles.read(conn).roles, **made},
             new=made.keys(),
             check_mode=check_mode,
@@ -52,6 +53,17 @@ def converge(params: Mapping[str, Any], *, check_mode: bool) -> Outcome:
         [*map(role_apply.describe, planned.changes), *map(_password_set, done.changed)],
         [*planned.findings, *done.findings, *without],
     )
+
+
+def _concerned(
+    passwords: Mapping[str, str],
+    wanted: Wanted,
+    source: roles.Roles,
+    role_map: Mapping[str, str | None],
+) -> dict[str, str]:
+    """Return the passwords without those of the source's roles that other databases need."""
+    others = {role_map.get(rolname, rolname) for rolname in source.roles} - wanted.roles.keys()
+    return {rolname: secret for rolname, secret in passwords.items() if rolname not in others}
 
 
 def _creates(change: Change) -> TypeGuard[Create]:
