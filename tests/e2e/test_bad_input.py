@@ -52,13 +52,21 @@ def test_a_run_that_is_not_well_asked_for_does_nothing(migration, args, sentence
 @pytest.mark.parametrize(
     "host, changes, sentence",
     [
-        pytest.param("old", {"postgres_password": "canary/s3cret"}, "source: ", id="wrong-password"),
+        pytest.param(
+            "old", {"postgres_password": "canary/s3cret"}, "source: ", id="wrong-password"
+        ),
         pytest.param("old", {"postgres_port": 1}, "source: ", id="nobody-listens"),
-        pytest.param("old", {"postgres_host": "localhost"}, "localhost", id="certificate-of-another"),
-        pytest.param("old", {"postgres_user": "shop_app", "postgres_password": APP_PASSWORD},
-                     "shop_app", id="too-few-rights"),
+        pytest.param(
+            "old", {"postgres_host": "127.0.0.1"}, "source: ", id="certificate-of-another"
+        ),
+        pytest.param(
+            "old",
+            {"postgres_user": "shop_app", "postgres_password": APP_PASSWORD},
+            "shop_app",
+            id="too-few-rights",
+        ),
     ],
-)  # fmt: skip
+)
 def test_preflight_says_what_keeps_a_server_from_serving(migration, host, changes, sentence):
     migration.servers[host] |= changes
     result = migration.run("--tags", "preflight")
