@@ -49,7 +49,8 @@ def test_a_wrong_password_is_one_sentence_without_it(playbook, tmp_path):
     playbook.server = {**playbook.server, "password": SECRET}
     done = playbook(run(), arguments=["-vvv"])
     assert done.rc == 2
-    assert done.failure.startswith("journal: connection failed")
+    assert done.failure.startswith("journal: connection to server")
+    assert done.failure.count("\n") == 0
     assert done.results[0]["error"]["code"] == "postgres"
     assert SECRET not in done.output
     assert "Traceback" not in done.output

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -78,7 +79,11 @@ class JournalAction(ActionBase):
 
     def this_run(self, args: Arguments) -> Run:
         """Return the run that the ansible-playbook process above this worker is."""
-        return this_run(os.getppid(), args["migration"], args.get("kind") or "migration")
+        parent = parent_process()
+        pid = os.getppid()
+        if parent is not None and parent.pid != pid:
+            raise PreconditionError("ansible-playbook has ended")
+        return this_run(pid, args["migration"], args.get("kind") or "migration")
 
     def on_journal(self, args: Arguments, call: Callable[[Journal], T]) -> T:
         """Return ``call`` of the journal, or of the file that stands in until it exists.

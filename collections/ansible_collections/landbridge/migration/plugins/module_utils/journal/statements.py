@@ -36,14 +36,20 @@ SELECT
 
 BEGIN = """
 INSERT INTO landbridge.timing (migration, run_id, stage, host, inputs, requires, started)
-VALUES (%(migration)s, %(run_id)s, %(stage)s, %(host)s, %(inputs)s, %(requires)s, %(started)s)
+SELECT %(migration)s, %(run_id)s, %(stage)s, %(host)s, %(inputs)s, %(requires)s, %(started)s
+WHERE NOT EXISTS (
+  SELECT FROM landbridge.timing
+  WHERE run_id = %(run_id)s AND stage = %(stage)s AND host = %(host)s AND started = %(started)s
+)
 """
-# Earlier proof gives way; later proof (a file brought in after it) does not.
+# Proof given now replaces what there is, whatever the clocks of two control nodes say. Proof that
+# is brought in from a file does not replace proof that was given after it.
 SUPERSEDE = """
 UPDATE landbridge.checkpoint
 SET superseded = now(), superseded_why = %(why)s
 WHERE migration = %(migration)s AND stage = %(stage)s AND host = %(host)s
-  AND superseded IS NULL AND finished <= %(finished)s AND digest <> %(digest)s
+  AND superseded IS NULL AND digest <> %(digest)s
+  AND (%(now)s OR finished <= %(finished)s)
 """
 RECORD = """
 INSERT INTO landbridge.checkpoint

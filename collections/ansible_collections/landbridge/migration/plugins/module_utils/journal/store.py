@@ -44,17 +44,17 @@ class Store:
         self._conn.execute(sql.BEGIN, self._row(opening))
 
     def record(self, checkpoint: Checkpoint) -> None:
-        self._record([checkpoint], sql.FINISH)
+        self._record([checkpoint], sql.FINISH, now=True)
 
     def bring(self, checkpoints: list[Checkpoint]) -> None:
         """Record what was reached before the journal was there; each once however often."""
-        self._record(checkpoints, sql.FINISHED)
+        self._record(checkpoints, sql.FINISHED, now=False)
 
-    def _record(self, checkpoints: list[Checkpoint], timing: str) -> None:
+    def _record(self, checkpoints: list[Checkpoint], timing: str, *, now: bool) -> None:
         """Record checkpoints, oldest first, in one transaction."""
         with self._conn.transaction(), self._conn.pipeline():
             for checkpoint in checkpoints:
-                values = {**self._row(checkpoint), "why": "done again"}
+                values = {**self._row(checkpoint), "why": "done again", "now": now}
                 for statement in (sql.SUPERSEDE, sql.RECORD, timing):
                     self._conn.execute(statement, values)
 
