@@ -62,7 +62,7 @@ options:
       usual places.
     type: path
 attributes:
-  check_mode: {support: full, description: Nothing is ever changed, so it does the same.}
+  check_mode: {support: full, description: "Nothing is ever changed, so it does the same."}
   diff_mode: {support: none, description: Nothing is changed.}
 """
 

@@ -51,7 +51,7 @@ options:
     description: File to append progress to, a JSON object a line. Set by the action of this name.
     type: path
 attributes:
-  check_mode: {support: full, description: Nothing is ever changed, so it does the same.}
+  check_mode: {support: full, description: "Nothing is ever changed, so it does the same."}
   diff_mode: {support: none, description: Nothing is changed.}
 """
 
@@ -111,7 +111,7 @@ evidence:
     differing:
       description: >-
         Tables that differ, at most 100, with their numbers of rows on each side and the rows
-        that differ, at most 100 in all. RV(ignore:rows_complete) tells if no more rows differ.
+        that differ, at most 100 in all. C(rows_complete) tells if no more rows differ.
       type: list
       elements: dict
       returned: always

@@ -116,7 +116,7 @@ def read(conn: Connection) -> Catalog:
     statements = [*catalog_sql.queries(version), catalog_sql.tables_query(version)]
     cursor = conn.execute(";\n".join(statements))
     objects: dict[Key, Properties] = {}
-    for _ in range(len(statements) - 1):
+    for _unused in range(len(statements) - 1):
         _add(objects, cursor)
         cursor.nextset()
     tables = [_table(row) for row in cursor]

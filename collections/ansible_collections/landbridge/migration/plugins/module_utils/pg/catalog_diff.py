@@ -125,13 +125,13 @@ def _redefine(conn: Connection, definitions: list[tuple[Key, str]]) -> dict[Key,
     create = sql.SQL("CREATE OR REPLACE TEMPORARY VIEW {} AS {}")
     cursors = []
     with conn.pipeline(), conn.transaction(force_rollback=True):
-        for _, text in definitions:
+        for _unused, text in definitions:
             conn.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
             conn.execute(create.format(view, sql.SQL(text.rstrip(";"))))
             printed = "SELECT pg_get_viewdef('pg_temp.landbridge_printed'::regclass)"
             cursors.append(conn.execute(printed))
         rows = [cursor.fetchone() for cursor in cursors]
-    return {key: row[0] for (key, _), row in zip(definitions, rows, strict=True) if row}
+    return {key: row[0] for (key, _unused), row in zip(definitions, rows, strict=True) if row}
 
 
 DROPPED = "\0dropped"  # a role that the map takes away; no name can hold it

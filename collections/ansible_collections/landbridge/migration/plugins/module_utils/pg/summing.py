@@ -74,9 +74,9 @@ def _run(works: Sequence[_Work], jobs: int, progress: VerifyProgress) -> None:
         futures = [
             pool.submit(_read, work, stop, progress)
             for work in works
-            for _ in range(min(jobs, len(work.queue)))
+            for _unused in range(min(jobs, len(work.queue)))
         ]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        done, _unused = wait(futures, return_when=FIRST_EXCEPTION)
         stop.set()
     for future in [*done, *futures]:
         future.result()
