@@ -2,7 +2,7 @@
 """Whether the journal's database is there, asked of the server itself.
 
 libpq gives no SQLSTATE for a refused connection, and its message is in the server's language. So
-when a connection is refused after the password was asked for, another database is asked.
+when a connection is not made, another database of the server is asked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def absent(error: PostgresError, server: Mapping[str, Any]) -> bool:
     """Tell if an error means that the journal does not exist yet."""
     if error.sqlstate in ABSENT:
         return True
-    if error.sqlstate is not None or not refused(error):
+    failed = getattr(error.__cause__, "pgconn", None)  # only of a connection that was never made
+    if error.sqlstate is not None or failed is None:
         return False
     with maintenance(server, error) as conn:
         return not database_exists(conn, server["dbname"])
