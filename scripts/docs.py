@@ -67,17 +67,19 @@ def code(value: Any) -> str:
 
 
 def documents() -> dict[str, Document]:
-    """Return what ansible-doc reads of every module, by short name."""
+    """Return what ansible-doc reads of every module, by short name. Exit with what it refuses."""
     names = sorted(path.stem for path in (COLLECTION / "plugins/modules").glob("*.py"))
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
     done = subprocess.run(
         [ansible("doc"), "--json", "-t", "module", *(f"{NAMESPACE}.{name}" for name in names)],
         env=environment,
         cwd=ROOT,
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
+    if done.returncode:
+        raise SystemExit(f"ansible-doc: {done.stderr}")
     found = json.loads(done.stdout)
     return {name: found[f"{NAMESPACE}.{name}"] for name in names}
 

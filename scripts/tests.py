@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
-PYTEST = ("pytest", "--quiet", "--durations=5", "--durations-min=5")
+PYTEST = ("pytest", "--quiet", "--tb=short", "--durations=5", "--durations-min=5")
 ON_SERVERS = ("localcloud", "sample", "integration", "report")
 PARALLEL = ("-n", "2", "--dist", "loadgroup")
 
@@ -47,19 +47,19 @@ class Part:
 
 
 def parts() -> list[Part]:
-    """Return every part, in the order of starting: the quick and the long ones first."""
+    """Return every part, in the order of starting."""
     check = frozenset({"check", "all"})
     rest = frozenset({"all"})
     on_servers = [f"tests/{name}" for name in ON_SERVERS if (ROOT / "tests" / name).is_dir()]
     return [
+        Part("ansible-lint", ("ansible-lint", "--offline", "--nocolor", "-q"), groups=check),
         Part("ruff", ("ruff", "check", "--quiet"), groups=check),
         Part("ruff-format", ("ruff", "format", "--check", "--quiet"), groups=check),
         Part("yamllint", ("yamllint", "--strict", "."), groups=check),
         Part("mypy", ("mypy",), groups=check),
-        Part("ansible-lint", ("ansible-lint", "--offline", "-q"), groups=check),
         Part("unit", (*PYTEST, "tests/unit"), groups=check),
         Part("contract", (*PYTEST, "-m", "not slow", "tests/contract"), groups=check),
-        Part("secrets", (*PYTEST, "-m", "slow", "tests/contract"), 1, rest),
+        Part("contract-slow", (*PYTEST, "-m", "slow", "tests/contract"), 1, rest),
         Part("integration", (*PYTEST, *PARALLEL, *on_servers), 2, rest),
         Part("fault", (*PYTEST, *PARALLEL, "tests/faults"), 2, rest),
         Part("molecule", ("scripts/molecule",), 1, rest),

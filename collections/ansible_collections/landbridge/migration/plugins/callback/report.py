@@ -3,20 +3,6 @@
 
 from __future__ import annotations
 
-import json
-import time
-from pathlib import Path
-from typing import Any
-
-from ansible import context
-from ansible.plugins.callback import CallbackBase
-
-from ..module_utils.journal.checkpoints import STAGES
-from ..plugin_utils.report import files, page, summary
-from ..plugin_utils.report.build import build
-from ..plugin_utils.report.record import Record, Result
-from ..plugin_utils.report.shape import Report
-
 DOCUMENTATION = r"""
 name: report
 type: aggregate
@@ -39,7 +25,28 @@ requirements:
   - enabled in C(ansible.cfg) by C(callbacks_enabled = landbridge.migration.report)
 """
 
-TOLD_ARGS = ("state", "kind", "stage", "host", "home", "migration")  # never a server with its password
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+
+from ..module_utils.journal.checkpoints import STAGES
+from ..plugin_utils.report import files, page, summary
+from ..plugin_utils.report.build import build
+from ..plugin_utils.report.record import Record, Result
+from ..plugin_utils.report.shape import Report
+
+TOLD_ARGS = (
+    "state",
+    "kind",
+    "stage",
+    "host",
+    "home",
+    "migration",
+)  # never a server with its password
 PERIOD_S = 3.0  # between two reports of a run that goes on
 
 

@@ -91,7 +91,7 @@ elapsed_s:
   type: float
   sample: 26.4
 parts_count:
-  description: How many parts the copy has: tables, batches of small tables, indexes, constraints.
+  description: "How many parts the copy has: tables, batches of small tables, indexes, constraints."
   returned: success
   type: int
   sample: 31

@@ -13,7 +13,7 @@ description:
     waits until they are gone. Transactions in flight roll back.
   - The privileges that were are kept in the database's comment, written in the same transaction,
     and return with O(state=open).
-  - Superusers pass every fence. Their names are in RV(evidence.superusers); a session of theirs
+  - Superusers pass every fence. Their names are in C(evidence.superusers); a session of theirs
     that does not end fails the module.
 extends_documentation_fragment: [landbridge.migration.pg_server]
 options:
@@ -55,7 +55,7 @@ options:
     type: dict
     default: {}
   note:
-    description: Kept with a fence put up now and returned in RV(evidence.note).
+    description: Kept with a fence put up now and returned in C(evidence.note).
     type: str
   timeout:
     description: Seconds that ending the sessions may take.
@@ -96,7 +96,7 @@ evidence:
   type: dict
   sample:
     fenced: true
-    since: 2026-03-01T02:00:04Z
+    since: "2026-03-01T02:00:04Z"
     note: null
     may_connect: [migrator]
     superusers: [postgres]

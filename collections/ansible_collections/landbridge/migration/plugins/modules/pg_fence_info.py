@@ -44,7 +44,7 @@ since:
   description: Since when, in UTC.
   returned: success
   type: str
-  sample: 2026-03-01T02:00:04Z
+  sample: "2026-03-01T02:00:04Z"
 note:
   description: What whoever put the fence up left to be found.
   returned: success

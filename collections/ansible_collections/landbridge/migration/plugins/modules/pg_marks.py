@@ -14,7 +14,7 @@ description:
 extends_documentation_fragment: [landbridge.migration.pg_server]
 attributes:
   check_mode: {support: full, description: Says whether there is something to remove.}
-  diff_mode: {support: none, description: There is one schema, and its content is of no interest.}
+  diff_mode: {support: none, description: "There is one schema, and its content is of no interest."}
 """
 
 EXAMPLES = r"""

@@ -179,8 +179,8 @@ def _apply(
 
 def _request(wanted: Wanted, changes: list[Change]) -> dict[str, Any]:
     names = [change.name.partition(".") for change in changes]
-    asked = {name: getattr(wanted, name) for name, dot, _ in names if not dot}
-    if parameters := {rest: wanted.parameters[rest] for _, dot, rest in names if dot}:
+    asked = {name: getattr(wanted, name) for name, dot, _unused in names if not dot}
+    if parameters := {rest: wanted.parameters[rest] for _unused, dot, rest in names if dot}:
         asked["parameters"] = parameters
     return asked
 
@@ -208,7 +208,7 @@ def _prove_login(wanted: Wanted, found: Server, works: PasswordWorks, deadline: 
         bool,
         what=f"server {found.name} to take the password of {found.admin_user}",
         deadline=deadline.within(SHOWN_S),
-        last_seen=lambda _: "it was refused",
+        last_seen=lambda _unused: "it was refused",
     )
 
 

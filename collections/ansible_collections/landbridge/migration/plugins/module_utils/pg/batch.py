@@ -180,7 +180,7 @@ class _Side:
         while not (ready := self._poll.poll(POLL_S * 1000)):
             if self._stop.is_set():
                 raise Stopped("given up")
-        if any(event & ~select.POLLOUT for _, event in ready):
+        if any(event & ~select.POLLOUT for _unused, event in ready):
             self._pgconn.consume_input()
 
     def _error(self, result: PGresult) -> PostgresError:

@@ -55,7 +55,7 @@ class Begin:
         """Take up a copy; what the source has written to since is done again."""
         resume.check_source(record, self.sessions.found)
         self.findings.extend(Finding(**each) for each in record.findings)
-        _, entries = self._read()
+        _unused, entries = self._read()
         resume.check_schema(record, schema.digest(entries))
         parts, done = self.sessions.parts()
         written = resume.written(record, counts)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import PreconditionError
 
@@ -83,7 +83,7 @@ class Give(NamedTuple):
     after: str
 
 
-Change = Create | Open | Give
+Change: TypeAlias = "Create | Open | Give"
 
 
 def read(conn: Connection, datname: str) -> Database | None:
@@ -141,7 +141,7 @@ def _spelled(name: str, value: str | None) -> str | None:
     # glibc takes en_US.UTF-8 for en_US.utf8 (_nl_normalize_codeset in intl/l10nflist.c).
     if value is None or name not in ("lc_collate", "lc_ctype") or "." not in value:
         return value
-    language, _, codeset = value.partition(".")
+    language, _unused, codeset = value.partition(".")
     return f"{language}.{codeset.lower().replace('-', '')}"
 
 

@@ -63,7 +63,7 @@ def converge(
         findings += _findings("owner_not_set", try_all(target, statements))
     problems: list[Mapping[str, str]] = []
     before: list[str] = []
-    for _ in range(ROUNDS):
+    for _unused in range(ROUNDS):
         changes = plan_grants(wanted, _reread(target).states, roles)
         if not changes or changes == before:
             break

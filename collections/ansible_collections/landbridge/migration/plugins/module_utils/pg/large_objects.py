@@ -37,7 +37,7 @@ class LargeObject(NamedTuple):
 
 def read(conn: Connection) -> list[LargeObject]:
     """Return every large object and its size. The connection is in the snapshot's transaction."""
-    return [LargeObject(oid, size) for oid, size, _ in conn.execute(SIZES)]
+    return [LargeObject(oid, size) for oid, size, _unused in conn.execute(SIZES)]
 
 
 def comments(conn: Connection) -> list[str]:

@@ -229,4 +229,4 @@ def split(table: Table, jobs: int) -> list[tuple[int, int | None]]:
     pages = table.heap_bytes // 8192
     count = min(jobs, int(copy_cost_s(table.bytes) // (SPLIT_FROM_S / 2)))
     lows = [pages * each // count for each in range(count)]
-    return [(low, high) for low, high in zip(lows, [*lows[1:], None], strict=True)]
+    return list(zip(lows, [*lows[1:], None], strict=True))

@@ -21,7 +21,8 @@ def exported(source: Connection) -> Iterator[str]:
     """Hold a snapshot of the source for as long as the block runs."""
     cursor = source.execute(SNAPSHOT.encode())
     cursor.nextset()
-    yield str(next(iter(cursor))[0])
+    ((snapshot,),) = cursor
+    yield str(snapshot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,10 +67,10 @@ def converge(conn: Connection, wanted: Wanted, *, check_mode: bool) -> Plan:
         if check_mode or not planned.changes:
             return planned
         refused = apply(conn, planned.changes)
-        left_out = [change for change, _ in refused]
+        left_out = [change for change, _unused in refused]
         made = [change for change in planned.changes if change not in left_out]
         _prove(conn, wanted, left_out)
-        return Plan(made, [*planned.findings, *(finding for _, finding in refused)])
+        return Plan(made, [*planned.findings, *(finding for _unused, finding in refused)])
 
 
 def apply(conn: Connection, changes: Sequence[Change]) -> list[tuple[Change, Finding]]:

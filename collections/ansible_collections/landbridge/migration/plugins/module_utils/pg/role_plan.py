@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from . import role_findings
 from .finding import Finding
@@ -94,7 +94,7 @@ class Join(NamedTuple):
     after: Options
 
 
-Change = Create | Alter | Configure | Comment | Join
+Change: TypeAlias = "Create | Alter | Configure | Comment | Join"
 
 
 @dataclass(frozen=True, slots=True)

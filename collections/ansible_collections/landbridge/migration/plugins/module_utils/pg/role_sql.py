@@ -69,7 +69,7 @@ def split_list(value: str) -> list[str]:
 
 
 def _grant_16(change: Join) -> sql.Composed:
-    (role, member), _, options = change
+    (role, member), _unused, options = change
     words = ", ".join(f"{name.upper()} {value}" for name, value in options._asdict().items())
     grant = sql.SQL("GRANT {} TO {} WITH " + words.upper())
     return grant.format(sql.Identifier(role), sql.Identifier(member))

@@ -145,7 +145,7 @@ class Roles:
     def effective(self) -> dict[Member, Options]:
         """Return each membership with the options that all its grants give together."""
         found: dict[Member, Options] = {}
-        for member, _, options in self.grants:
+        for member, _unused, options in self.grants:
             found[member] = found.get(member, NOTHING).either(options)
         return found
 
@@ -191,7 +191,7 @@ def read_needed(conn: Connection, databases: Sequence[str], roles: Roles) -> Nee
     dependents = conn.execute(DEPENDENTS, listed).fetchall()
     owners = {name for name, owns in dependents if owns}
     connecting = {row[0] for row in conn.execute(CONNECTING, listed)}
-    names = closure({name for name, _ in dependents} | connecting, roles, conn.info.user)
+    names = closure({name for name, _unused in dependents} | connecting, roles, conn.info.user)
     return Needed(frozenset(names), frozenset(owners & names))
 
 
@@ -201,7 +201,7 @@ def closure(names: Iterable[str], roles: Roles, admin: str) -> set[str]:
     The server's own roles end it, and ``admin``, which is a member of everything.
     """
     neighbours: dict[str, set[str]] = {}
-    for (role, member), *_ in roles.grants:
+    for (role, member), *_unused in roles.grants:
         neighbours.setdefault(role, set()).add(member)
         neighbours.setdefault(member, set()).add(role)
     found: set[str] = set()

@@ -36,7 +36,7 @@ def read(conn: Connection) -> Settings:
     """Return the database's own settings: (role or '', name) to value."""
     found = {}
     for role, text in conn.execute(READ):
-        name, _, value = text.partition("=")
+        name, _unused, value = text.partition("=")
         found[role, name] = value
     return found
 

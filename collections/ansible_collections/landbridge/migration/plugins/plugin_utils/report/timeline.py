@@ -87,7 +87,7 @@ class Axis:
         """Return the starts of blocks that have room for a label."""
         shown: list[Label] = []
         roomy = -PHONE_ROOM
-        for (start, _), offset in zip(self._blocks, self._starts, strict=True):
+        for (start, _unused), offset in zip(self._blocks, self._starts, strict=True):
             left = self._percent(offset)
             if left > 100 - LABEL_ROOM or (shown and left - shown[-1].left < LABEL_ROOM):
                 continue
@@ -127,8 +127,8 @@ def _of(host: shape.StageHost) -> Interval | None:
 
 def _row(stage: shape.Stage, axis: Axis) -> Row:
     bars = [_bar(axis, interval, host) for host in stage["hosts"] if (interval := _of(host))]
-    left = min((bar.left for bar in bars), default=0.0)
-    right = max((bar.left + bar.width for bar in bars), default=0.0)
+    left = min((each.left for each in bars), default=0.0)
+    right = max((each.left + each.width for each in bars), default=0.0)
     return Row(stage, left, round(right - left, 3), bars)
 
 
