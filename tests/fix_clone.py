@@ -1,7 +1,9 @@
 """What tests of a copy share: a mixed database, and looking at both sides from outside."""
 
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from psycopg import sql
 from ansible_collections.landbridge.migration.plugins.module_utils.pg import binaries
 
 MIXED = Path(__file__).parent / "fixtures" / "clone" / "mixed.sql"
+COLLECTIONS = Path(__file__).parent.parent / "collections"
 ROLES = ("clone_owner", "clone_app", "clone_reader", "clone_old")
 
 TABLES = """
@@ -91,3 +94,95 @@ def mixed(source, target):
     with psycopg_connect(**source, autocommit=True, options=OPTIONS) as conn:
         conn.execute(MIXED.read_bytes())
     return {"source": source, "target": target}
+
+
+# A copy stops at one row, or an index build, for as long as a test holds the target's lock.
+GATED = """
+CREATE FUNCTION public.gate(n integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  IF n = 20000 THEN PERFORM pg_advisory_xact_lock_shared(42); END IF;
+  RETURN n;
+END $$;
+CREATE TABLE public.first AS SELECT n, repeat('x', 300) AS filler FROM generate_series(1, 9000) n;
+CREATE TABLE public.small AS SELECT n FROM generate_series(1, 10) n;
+CREATE TABLE public.big (n integer {check}, filler text);
+INSERT INTO public.big SELECT n, repeat('x', 100) FROM generate_series(1, 200000) n;
+ALTER TABLE public.first ADD PRIMARY KEY (n);
+ALTER TABLE public.big ADD PRIMARY KEY (n);
+ALTER TABLE public.small ADD FOREIGN KEY (n) REFERENCES public.first;
+"""
+CHECKED = "CHECK (public.gate(n) > 0)"
+INDEXED = "CREATE INDEX slow ON public.big (public.gate(n))"
+
+AT_GATE = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE wait_event = 'advisory' AND datname = current_database()"""
+PARTS_DONE = "SELECT count(finished) FROM landbridge.part"
+
+RUN = """
+import json, sys
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.landbridge.migration.plugins.modules import pg_clone
+with patch_module_args(json.load(sys.stdin)):
+    pg_clone.main()
+"""
+
+
+@pytest.fixture
+def gated(source, target, as_superuser):
+    """A pair whose big table stops in the middle while the lock that is yielded with it is held."""
+    with psycopg_connect(**source, autocommit=True) as conn:
+        conn.execute(GATED.format(check=CHECKED))
+    with as_superuser(target) as conn:
+        conn.execute("SELECT pg_advisory_lock(42)")
+        yield {"source": source, "target": target}, conn
+
+
+@pytest.fixture
+def started():
+    """Return a function: pg_clone in a process of its own that does not outlive the test."""
+    children = []
+
+    def start(**params):
+        child = subprocess.Popen(
+            [sys.executable, "-c", RUN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+        )  # fmt: skip
+        children.append(child)
+        child.stdin.write(json.dumps(params))
+        child.stdin.close()
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+@pytest.fixture
+def waiting(as_superuser, eventually):
+    """Return a function that waits until a copy stands at its gate, and all else is done."""
+
+    def wait(target, parts=2):
+        with as_superuser(target) as conn:
+            eventually(lambda: conn.execute(AT_GATE).fetchone()[0], timeout=60)
+            eventually(lambda: conn.execute(PARTS_DONE).fetchone()[0] >= parts, timeout=60)
+
+    return wait
+
+
+def processes_of(server):
+    """Return the psql and pg_dump processes that work on a server dict's database."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            argv = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        named = any(f"dbname={server['dbname']}" in each for each in argv)
+        if named and Path(argv[0]).name in ("psql", "pg_dump"):
+            found.append(argv)
+    return found

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import LandbridgeError
 from . import binaries, resume
 from .begin import Begin
 from .build import LAST
@@ -153,6 +154,10 @@ def _do(
     )
     meter = Meter(parts, workers, sessions.target, setting.jobs)
     with progress.ticking(meter.read):
-        finished = workers.run(setting.jobs, max(0, setting.small_sessions - setting.jobs))
+        try:
+            finished = workers.run(setting.jobs, max(0, setting.small_sessions - setting.jobs))
+        except LandbridgeError:
+            sessions.check_alive()  # a lost snapshot makes others fail with errors of their own
+            raise
     progress.say("progress", **meter.read(), message="rows and indexes are in")
     return finished

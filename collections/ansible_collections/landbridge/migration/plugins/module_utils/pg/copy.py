@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -141,8 +142,9 @@ class _Pair:
             return source_over and counted.search(self.said.target_out) is not None
 
         self.said.listen(over, stop)
-        if self.said.closed("source_err") and self.source.wait() != 0:
-            raise self._error("source")
+        if self.said.closed("source_err") and (status := self.source.wait()) != 0:
+            # Nobody took its rows any more: what ended the target's end is the reason.
+            raise self._error("target" if status == -signal.SIGPIPE else "source")
         if not (received := counted.search(self.said.target_out)):
             raise self._error("target")
         sent = counted.search(self.said.source_err)

@@ -21,6 +21,10 @@ except ImportError:
 # What a copy's sessions are known by, so that a killed one's can be told and ended.
 APPLICATION_NAME = "landbridge pg_clone"
 
+# A server that is busy with a row takes no more of them for a while, which to the kernel looks
+# like a peer that vanished.
+PATIENT = {"tcp_user_timeout": "600000"}
+
 # Since these versions a server notices that its client is gone while a statement runs.
 CHECKS_ITS_CLIENT = 140000
 
@@ -55,7 +59,12 @@ def endpoint(
         "PGOPTIONS": session_options(**limits(server_version), **settings),
     }
     with secret_file(password_line(server.get("password") or "")) as passfile:
-        known = {**DEFAULTS, "application_name": APPLICATION_NAME, "passfile": str(passfile)}
+        known = {
+            **DEFAULTS,
+            **PATIENT,
+            "application_name": APPLICATION_NAME,
+            "passfile": str(passfile),
+        }
         conninfo = psycopg.conninfo.make_conninfo(**known, **keywords)
         yield Endpoint(side, conninfo, env, server_version)
 

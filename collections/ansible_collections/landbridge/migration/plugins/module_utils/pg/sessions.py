@@ -70,6 +70,12 @@ class Sessions:
         with translated("source"):
             return settings.search_path(settings.read(self.source))
 
+    def check_alive(self) -> None:
+        """Raise PostgresError if one of the sessions was lost."""
+        for side, conn in (("source", self.source), ("target", self.target)):
+            with translated(side):
+                conn.execute("SELECT")
+
     @contextmanager
     def snapshot(self, held: Callable[[Connection], AbstractContextManager[str]]) -> Iterator[str]:
         """Hold a snapshot; after the block the source's session is out of its transaction."""

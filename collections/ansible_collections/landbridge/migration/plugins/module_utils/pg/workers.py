@@ -66,8 +66,12 @@ class Workers:
         """Do every part. Raise the first error once all workers have ended."""
         batches = sum(part.kind == BATCH for part in self._left.values())
         light = min(light, batches)
-        threads = [Thread(target=self._work, args=(False,), daemon=True) for _ in range(heavy)]
-        threads += [Thread(target=self._work, args=(True,), daemon=True) for _ in range(light)]
+        threads = [
+            Thread(target=self._work, args=(False,), daemon=True) for _unused in range(heavy)
+        ]
+        threads += [
+            Thread(target=self._work, args=(True,), daemon=True) for _unused in range(light)
+        ]
         for thread in threads:
             thread.start()
         try:
