@@ -18,7 +18,7 @@ import select
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[5]))
 
@@ -38,7 +38,7 @@ POLL_MS = 500  # without pidfds
 PAUSES_MS = (100, 200, 400, 800, 1600)
 LAST_WORDS_S = 10
 
-Session = psycopg.Connection[tuple[Any, ...]]
+Session: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 
 class Main:
