@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 VENV := .venv/.ready
 BROWSER := .venv/.browser
+BINARIES := .venv/.binaries
 CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/landbridge
 
 .PHONY: help
@@ -27,6 +28,11 @@ $(BROWSER): $(VENV) scripts/setup-browser
 	@scripts/setup-browser
 	@touch $@
 
+$(BINARIES): $(VENV)
+	@echo "setup: Postgres 10 to 18, about 200 MB the first time"
+	@.venv/bin/python -m localcloud fetch 10 11 12 13 14 15 16 18
+	@touch $@
+
 .venv/.go: $(VENV)
 	@command -v go >/dev/null || scripts/setup go
 	@touch $@
@@ -36,7 +42,7 @@ demo: $(VENV) ## Move six databases between two local clouds and prove nothing i
 	@scripts/demo
 
 .PHONY: test
-test: $(VENV) $(BROWSER) ## Run every check and test below
+test: $(VENV) $(BINARIES) $(BROWSER) ## Run every check and test below
 	@.venv/bin/python scripts/tests.py all
 
 .PHONY: check
@@ -45,9 +51,9 @@ check: $(VENV) ## Linters, types, unit and contract tests: under a minute
 
 .PHONY: unit integration molecule fault e2e
 unit: $(VENV) ## Pure functions on values; ARGS= goes to pytest here and below
-integration: $(VENV) $(BROWSER) ## Each module, and the local cloud, on real servers
+integration: $(VENV) $(BINARIES) $(BROWSER) ## Each module, and the local cloud, on real servers
 molecule: $(VENV) ## Each scenario; ARGS='-s NAME' runs one
-fault: $(VENV) ## Processes killed, links cut, disks full: nothing lost, nothing twice
+fault: $(VENV) $(BINARIES) ## Processes killed, links cut, disks full: nothing lost, nothing twice
 e2e: $(VENV) $(BROWSER) ## The demo and the stages, as a user runs them
 unit integration molecule fault e2e:
 	@.venv/bin/python scripts/tests.py $@ -- $(ARGS)
