@@ -165,7 +165,8 @@ def failure(exc: Exception, secrets: list[str]) -> dict[str, Any]:
         "sqlstate": error.sqlstate,
         "status": error.status,
     }
-    said = f"{error}{'. ' if error.hint else ''}{error.hint}"
+    stop = "" if not error.hint or str(error).endswith((".", "?", "!")) else "."
+    said = f"{error}{stop} {error.hint}"
     msg = redact(" ".join(said.split()), secrets)  # libpq breaks its lines
     return {"failed": True, "changed": False, "msg": msg, "error": report}
 
