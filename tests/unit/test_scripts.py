@@ -10,7 +10,7 @@ from scripts.tests import Cores, Outcome, counted, summary
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    "line, found",
     [
         ("12 passed in 3.40s", {"passed": 12}),
         ("=== 1 failed, 11 passed, 2 skipped in 61.20s (0:01:01) ===", {
