@@ -8,7 +8,7 @@ first row is then copied after the statements for a few tables, not after those 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .build import after_data, table_build
@@ -20,8 +20,8 @@ from .part import (
     Part,
     copy_cost_s,
 )
-from .relations import Relations, Table
-from .schema import PG_CLASS, PG_STATISTIC_EXT, Schema
+from .relations import PG_CLASS, Index, Relations, Table
+from .schema import PG_STATISTIC_EXT, Schema
 from .text import qualified
 from .toc import Entry
 
@@ -53,8 +53,10 @@ class Setting(NamedTuple):
 
 def build(schema: Schema, relations: Relations, setting: Setting) -> Plan:
     """Return the plan of a whole copy."""
-    small = {table.oid for table in relations.ordinary() if _small(table, relations)}
-    sunk = {oid for oid in small if _self_contained(relations.tables[oid], relations)}
+    indexes = relations.indexes_of()
+    small = {t.oid for t in relations.ordinary() if _small(t, indexes.get(t.oid, ()))}
+    needed = relations.needed | relations.needed_sequences()
+    sunk = {oid for oid in small if _self_contained(relations.tables[oid], needed)}
     ddl, created = _created(schema.pre, relations, sunk)
     for oid, entries in schema.after.items():
         if oid not in sunk and relations.tables[oid].relkind == "r":
@@ -67,19 +69,14 @@ def build(schema: Schema, relations: Relations, setting: Setting) -> Plan:
     return Plan(ddl, parts)
 
 
-def _small(table: Table, relations: Relations) -> bool:
-    indexes = sum(each.bytes for each in relations.indexes.values() if each.indrelid == table.oid)
-    return table.bytes <= SMALL_TABLE_BYTES and indexes <= SMALL_INDEXES_BYTES
+def _small(table: Table, indexes: Iterable[Index]) -> bool:
+    size = sum(index.bytes for index in indexes)
+    return table.bytes <= SMALL_TABLE_BYTES and size <= SMALL_INDEXES_BYTES
 
 
-def _self_contained(table: Table, relations: Relations) -> bool:
+def _self_contained(table: Table, needed: Collection[int]) -> bool:
     """Tell if nothing before the data needs the table; a family's DDL locks its parents."""
-    if table.oid in relations.needed or table.inherits or table.relhassubclass:
-        return False
-    return not any(
-        owner == table.oid and class_oid == PG_CLASS and oid in relations.needed
-        for (class_oid, oid), owner in relations.belongs.items()
-    )
+    return not (table.oid in needed or table.inherits or table.relhassubclass)
 
 
 def _created(

@@ -7,12 +7,15 @@ the snapshot sees, and need not be read at all.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+PG_CLASS = 1259  # pg_class, as an entry's class
 
 # Ours are the schemas that are neither the system's nor Landbridge's, less extensions' members.
 USER_SCHEMA = "nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'landbridge')"
@@ -166,6 +169,21 @@ class Relations(NamedTuple):
     constraints: Mapping[int, Constraint]
     belongs: Mapping[tuple[int, int], int]
     needed: frozenset[int]
+
+    def indexes_of(self) -> Mapping[int, list[Index]]:
+        """The indexes by their table."""
+        found: dict[int, list[Index]] = defaultdict(list)
+        for index in self.indexes.values():
+            found[index.indrelid].append(index)
+        return found
+
+    def needed_sequences(self) -> frozenset[int]:
+        """The tables one of whose own sequences something else needs."""
+        return frozenset(
+            owner
+            for (class_oid, oid), owner in self.belongs.items()
+            if class_oid == PG_CLASS and oid in self.needed
+        )
 
     def ordinary(self) -> Iterable[Table]:
         """The tables that hold rows: partitioned parents and foreign tables do not."""

@@ -19,11 +19,11 @@ from ..errors import PostgresError
 from .binaries import Tool
 from .endpoint import Endpoint
 from .findings import Finding
-from .relations import Constraint, Relations
+from .relations import PG_CLASS, Constraint, Relations
 from .text import ident
 from .toc import Entry
 
-PG_CLASS, PG_CONSTRAINT, PG_POLICY, PG_EXTENSION = 1259, 2606, 3256, 3079
+PG_CONSTRAINT, PG_POLICY = 2606, 3256
 PG_STATISTIC_EXT, PG_EVENT_TRIGGER, PG_DATABASE = 3381, 3466, 1262
 PUBLICATIONS = frozenset({6104, 6106, 6237, 6100, 6102})  # and subscriptions
 
