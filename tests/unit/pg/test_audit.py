@@ -5,10 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import (
-    audit_rules,
-    audit_sql,
-)
+from ansible_collections.landbridge.migration.plugins.module_utils.pg import audit_sql
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit import estimate
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit_facts import (
     Facts,
@@ -17,8 +14,8 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit_fact
     Role,
     Server,
 )
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit_hazards import HAZARDS
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit_rules import (
-    HAZARDS,
     Question,
     findings,
 )
@@ -200,7 +197,7 @@ def test_every_hazard_that_a_query_names_has_words():
     for version, mode in ((100000, "live"), (170000, "window")):
         text = audit_sql.hazards_query(version, mode)
         named |= set(re.findall(r"(?:SELECT|THEN|ELSE) '([a-z_]+)'", text))
-    assert named == set(audit_rules.HAZARDS)
+    assert named == set(HAZARDS)
     assert all(text.message for text in HAZARDS.values())
 
 

@@ -3,112 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from . import audit_hazards
 from .audit_facts import Facts
+from .audit_hazards import several
 from .catalog_diff import PUBLIC_CREATE, PUBLIC_SCHEMA, RoleMap
-from .finding import Finding, Severity
+from .finding import Finding
 
 OLDEST_SOURCE = 10
 OLDEST_TARGET = 13
-NAMED = 5  # objects in one finding
-
-
-class Text(NamedTuple):
-    """A hazard's severity and words. ``{user}`` is the role that Landbridge connects as."""
-
-    severity: Severity
-    message: str
-    remedy: str
-
-
-HAZARDS: Mapping[str, Text] = {
-    "prepared_transaction": Text(
-        "blocker",
-        "is prepared and not ended: it holds locks, and its rows are in no snapshot",
-        "Run COMMIT PREPARED or ROLLBACK PREPARED with that name.",
-    ),
-    "unreadable": Text(
-        "blocker",
-        "may not be read by {user}",
-        'Run GRANT SELECT and, for its schema, GRANT USAGE to "{user}"; from Postgres 14 on'
-        ' GRANT pg_read_all_data TO "{user}" gives all of it.',
-    ),
-    "row_security": Text(
-        "blocker",
-        "has row security that would hide rows from {user}",
-        'Run ALTER ROLE "{user}" BYPASSRLS, or make {user} a member of the owner and switch FORCE'
-        " ROW LEVEL SECURITY off for the migration.",
-    ),
-    "unreadable_large_objects": Text(
-        "blocker",
-        "large objects may not be read by {user}",
-        'GRANT their owners to "{user}".',
-    ),
-    "needs_superuser": Text(
-        "blocker",
-        "can only be made by a superuser",
-        "Replace it, or have it made on the target by an extension of the provider.",
-    ),
-    "event_trigger": Text(
-        "warning",
-        "is an event trigger, which needs a superuser or a role of the provider",
-        "Make it by hand on the target, or drop it.",
-    ),
-    "publication": Text("note", "is a publication, which is not copied", "Make it again."),
-    "subscription": Text(
-        "warning",
-        "is a subscription: this database also receives rows from elsewhere",
-        "Disable it for the migration and make it again on the target.",
-    ),
-    "logical_slot": Text(
-        "warning",
-        "is a logical slot: something reads this database's changes",
-        "Have its consumer take a new snapshot and slot on the target.",
-    ),
-    "user_mapping": Text(
-        "warning",
-        "is a user mapping, whose password is not copied",
-        "Run CREATE USER MAPPING on the target.",
-    ),
-    "tablespace": Text(
-        "note", "lies in a tablespace; on the target it lies in the database's own", ""
-    ),
-    "security_label": Text("note", "has a security label, which needs its provider's module", ""),
-    "reserved_schema": Text(
-        "warning",
-        "is where Landbridge keeps its own tables: what it holds on the source is not copied",
-        "Rename it if it is yours; drop it if an earlier migration left it.",
-    ),
-    "invalid_index": Text(
-        "note", "is an invalid index and is not copied", "Drop it, or run REINDEX."
-    ),
-    "not_validated": Text("note", "is NOT VALID on the source, and stays so", ""),
-    "unlogged": Text("note", "is unlogged: it is copied in the window, never followed", ""),
-    "removed_type": Text(
-        "blocker",
-        "has a type that Postgres 12 no longer has",
-        "Run ALTER TABLE … ALTER … TYPE timestamptz or interval.",
-    ),
-    "with_oids": Text(
-        "blocker",
-        "was made WITH OIDS, which Postgres 12 no longer has",
-        "Run ALTER TABLE … SET WITHOUT OIDS, after making a column if the values matter.",
-    ),
-    "no_identity": Text(
-        "warning",
-        "has no primary key: REPLICA IDENTITY FULL will be set, and updates on the target read all"
-        " of it",
-        "Add a primary key, or choose mode window.",
-    ),
-    "no_identity_json": Text(
-        "blocker",
-        "has no primary key and a json column: its updates cannot be followed",
-        "Add a primary key, or choose mode window.",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,28 +29,11 @@ class Question:
 
 def findings(question: Question) -> list[Finding]:
     """Return everything worth telling, what stands in the way first."""
-    found = [*_hazards(question.source), *_source_rules(question)]
+    found = [*audit_hazards.findings(question.source), *_source_rules(question)]
     if question.target:
         found += _target_rules(question, question.target)
     order = {"blocker": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda each: (order[each.severity], each.code, each.object))
-
-
-def _hazards(source: Facts) -> Iterator[Finding]:
-    by_code: dict[str, list[str]] = {}
-    for code, name in source.hazards:
-        by_code.setdefault(code, []).append(name)
-    for code, names in by_code.items():
-        text = HAZARDS[code]
-        user = source.server.user
-        message = f"source: {_several(names)} {text.message.format(user=user)}"
-        yield Finding(code, text.severity, _several(names), message, text.remedy.format(user=user))
-
-
-def _several(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
-    return ", ".join(ordered[:NAMED]) + more
 
 
 def _source_rules(question: Question) -> Iterator[Finding]:
@@ -217,7 +105,7 @@ def _superusers_objects(question: Question) -> Iterator[Finding]:
         yield _blocker(
             "role_unmapped",
             f"role {rolname}",
-            f"source: {rolname} is a superuser and owns {_several(objects)}",
+            f"source: {rolname} is a superuser and owns {several(objects)}",
             f"Map it in the role map: {rolname}: another role, or null to leave it out.",
         )
 
@@ -354,7 +242,7 @@ def _roles(question: Question, target: Facts) -> Iterator[Finding]:
                 "role_missing",
                 "warning",
                 f"role {mapped}",
-                f"target: there is no role {mapped} yet, for {_several(objects)}",
+                f"target: there is no role {mapped} yet, for {several(objects)}",
                 "The postgres stage makes it, unless the role map says otherwise.",
             )
         elif rolname in owned and not (role.member or _may_join(target)):
@@ -417,7 +305,7 @@ def _not_empty(target: Facts) -> Iterator[Finding]:
         yield _blocker(
             "target_not_empty",
             target.server.dbname,
-            f"target: {target.server.dbname} already holds {_several(names)}",
+            f"target: {target.server.dbname} already holds {several(names)}",
             "Name another database, or drop what is there.",
         )
 

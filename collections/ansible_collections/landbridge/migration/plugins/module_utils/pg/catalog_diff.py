@@ -182,12 +182,20 @@ class _Sides:
             given = before == DROPPED or "pg_database_owner" in (before, after)
             return (after, after) if given else (before, after)
         if name == "acl":
-            return self.acl(before, source, True), self.acl(after, target, False)
+            return self.both_acls((before, source), (after, target))
         if name == "roles":
             before = [self.role(role) for role in before or ()]
             return sorted(set(before) - {DROPPED}), sorted(after or ())
         if name == "grants":
             return self.grants(before, source, True), self.grants(after, target, False)
+        return before, after
+
+    def both_acls(
+        self, source: tuple[Any, Properties], target: tuple[Any, Properties]
+    ) -> tuple[Acl, Acl]:
+        before, after = self.acl(*source, True), self.acl(*target, False)
+        if self.role(str(source[1].get("owner"))) == DROPPED:  # another owns it, with its own
+            after = frozenset(entry for entry in after if entry[0] != OWNER)
         return before, after
 
     def acl(self, entries: Any, properties: Properties, is_source: bool) -> Acl:
