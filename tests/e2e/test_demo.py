@@ -1,7 +1,6 @@
 """`make demo`, as the README shows it: nothing lost, a second run, and the way back."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -66,7 +65,7 @@ def test_six_databases_move_under_load_and_come_back_and_nothing_is_lost(demo):
     assert acknowledged(there) > 100
     report = json.loads((demo.state / "local" / "report.json").read_text())
     assert {each["name"] for each in report["databases"]} == DATABASES
-    assert os.stat(demo.state / "local" / "report.html").st_mode & 0o077 == 0
+    assert (demo.state / "local" / "report.html").stat().st_mode & 0o077 == 0
 
     again = demo.playbook("migrate.yml")
     assert again.returncode == 0, again.output
