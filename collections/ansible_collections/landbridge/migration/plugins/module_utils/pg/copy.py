@@ -234,7 +234,7 @@ class _Said:
 
     def _read(self, timeout_s: float) -> bool:
         ready = self._selector.select(timeout_s)
-        for key, _ in ready:
+        for key, _unused in ready:
             if chunk := os.read(key.fd, 65536):
                 self._texts[key.data] += chunk
             else:

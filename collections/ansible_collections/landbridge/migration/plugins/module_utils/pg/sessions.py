@@ -157,7 +157,7 @@ def round_trip_ms(conn: Connection) -> float:
         conn.execute("SELECT")
         return (time.perf_counter() - started) * 1000
 
-    return min(once() for _ in range(3))
+    return min(once() for _unused in range(3))
 
 
 def small_sessions(jobs: int, rtt_ms: float) -> int:
