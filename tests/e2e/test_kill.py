@@ -83,7 +83,7 @@ def test_the_way_back_killed_half_way_is_finished_by_the_next(migration, eventua
     assert migration.run("--limit", "shop").returncode == 0
     with connect(migration.side("new"), user="shop_app", password=APP_PASSWORD) as conn:
         conn.execute("INSERT INTO orders (customer, paid) VALUES (7, 7)")
-    for task in ("Copy what the target holds", "Let the source serve again"):
+    for task in ("carry_back | Copy what the target holds", "Let the source serve again"):
         run = migration.start("--limit", "shop", playbook="playbooks/rollback.yml")
         output = migration.folder / "output"
         eventually(lambda: task in output.read_text() or run.poll() is not None, timeout=90)  # noqa: B023
