@@ -104,18 +104,18 @@ def test_two_runs_at_once_the_second_names_the_first(migration, eventually):
     hook = migration.folder / "hook.yml"
     hook.write_text(
         "- name: Wait for the test\n  ansible.builtin.wait_for:\n"
-        f"    path: {gate}\n    timeout: 60\n    sleep: 1\n"
+        f"    path: {gate}\n    timeout: 180\n    sleep: 1\n"
     )
     migration.variables["landbridge_hooks"] = {"window": {"before": [str(hook)]}}
     first = migration.start("--limit", "shop")
     try:
         output = migration.folder / "output"
-        eventually(lambda: "Wait for the test" in output.read_text(), timeout=30)
+        eventually(lambda: "Wait for the test" in output.read_text(), timeout=90)
         second = migration.run("--limit", "shop")
         says(second, f"{first.pid}")
     finally:
         gate.touch()
-        assert first.wait(timeout=60) == 0, (migration.folder / "output").read_text()
+        assert first.wait(timeout=180) == 0, (migration.folder / "output").read_text()
 
 
 def test_without_a_terminal_a_person_is_asked_by_name_of_the_digest(migration):
