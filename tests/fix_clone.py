@@ -21,9 +21,10 @@ SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = reln
  WHERE relkind IN ('r', 'm') AND relispopulated
    AND nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'landbridge')
  ORDER BY 1"""
-CHECKSUM = "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM ONLY {} t"
+CHECKSUM = """
+SELECT count(*), sum(('x' || left(md5(t::text), 15))::bit(60)::bigint) FROM ONLY {} t"""
 OBJECTS = """
-SELECT oid, lomacl::text, pg_get_userbyid(lomowner), sha256(lo_get(oid))::text,
+SELECT oid, lomacl::text, pg_get_userbyid(lomowner), md5(lo_get(oid)),
        obj_description(oid, 'pg_largeobject')
   FROM pg_largeobject_metadata ORDER BY oid"""
 SEQUENCES = """

@@ -10,6 +10,22 @@ from ansible_collections.landbridge.migration.plugins.modules import pg_clone
 
 pytestmark = pytest.mark.postgres
 
+OLD = """
+CREATE SCHEMA shop;
+CREATE TYPE shop.mood AS ENUM ('a', 'b');
+CREATE TABLE shop.a (id serial PRIMARY KEY, m shop.mood, j jsonb, at timestamptz DEFAULT now());
+INSERT INTO shop.a (m, j) SELECT 'b', to_jsonb(n) FROM generate_series(1, 40000) n;
+CREATE INDEX ON shop.a USING gin (j);
+CREATE TABLE shop.b (id int GENERATED ALWAYS AS IDENTITY, a int REFERENCES shop.a, user_ name);
+INSERT INTO shop.b (a) SELECT n FROM generate_series(1, 100) n;
+CREATE TABLE shop.p (id int, at date) PARTITION BY RANGE (at);
+CREATE TABLE shop.p1 PARTITION OF shop.p FOR VALUES FROM ('2020-01-01') TO ('2030-01-01');
+INSERT INTO shop.p VALUES (1, '2024-01-01');
+CREATE VIEW shop.v AS SELECT a.id, count(*) FROM shop.a GROUP BY a.id;
+CREATE MATERIALIZED VIEW shop.m AS SELECT * FROM shop.v WHERE id < 10;
+SELECT lo_from_bytea(70001, 'old');
+"""
+
 
 def execute(server, statement):
     with psycopg.connect(**server, autocommit=True) as conn:
@@ -55,6 +71,44 @@ def test_a_role_that_is_not_there_is_a_finding(source, target, run_module):
     assert (finding["code"], finding["object"]) == ("role_missing", "clone_gone")
 
 
+def test_a_role_made_later_is_given_its_grants_by_the_next_run(source, target, run_module):
+    execute(source, "CREATE ROLE clone_late")
+    execute(source, "CREATE TABLE public.t (); GRANT SELECT ON public.t TO clone_late")
+    assert run_module(pg_clone, source=source, target=target)["findings_count"] == 1
+    assert run_module(pg_clone, source=source, target=target)["changed"] is False
+    execute(target, "CREATE ROLE clone_late")
+    again = run_module(pg_clone, source=source, target=target)
+    assert (again["changed"], again["findings"]) == (True, [])
+    with psycopg.connect(**target) as conn:
+        asked = "SELECT has_table_privilege('clone_late', 'public.t', 'SELECT')"
+        assert conn.execute(asked).fetchone() == (True,)
+
+
+def test_what_only_holds_generated_values_arrives(source, target, run_module, contents_of):
+    execute(
+        source,
+        "CREATE TABLE public.only (g int GENERATED ALWAYS AS (1 + 1) STORED);"
+        "INSERT INTO public.only SELECT FROM generate_series(1, 5)",
+    )
+    assert run_module(pg_clone, source=source, target=target)["rows"] == 5
+    assert contents_of(target) == contents_of(source)
+
+
+def test_what_replicates_is_left_out_and_told(source, target, run_module, as_superuser):
+    execute(source, "CREATE TABLE public.t (); CREATE PUBLICATION all_of_it FOR TABLE public.t")
+    (finding,) = run_module(pg_clone, source=source, target=target)["findings"]
+    assert (finding["code"], finding["object"]) == ("replication_left_out", "publication all_of_it")
+    with as_superuser(target) as conn:
+        assert conn.execute("SELECT count(*) FROM pg_publication").fetchone() == (0,)
+
+
+@pytest.mark.source_major(10)
+def test_version_10_arrives_on_17(source, target, run_module, contents_of):
+    execute(source, OLD)
+    assert run_module(pg_clone, source=source, target=target)["findings"] == []
+    assert contents_of(target) == contents_of(source)
+
+
 @pytest.mark.source_major(15)
 def test_version_15_arrives_on_17(mixed, run_module, contents_of):
     assert run_module(pg_clone, **mixed)["findings"] == []
@@ -63,7 +117,8 @@ def test_version_15_arrives_on_17(mixed, run_module, contents_of):
 
 @pytest.mark.target_major(18)
 def test_version_17_arrives_on_18(mixed, run_module, contents_of):
-    assert run_module(pg_clone, **mixed)["findings"] == []
+    findings = run_module(pg_clone, **mixed)["findings"]
+    assert {each["code"] for each in findings} == {"extension_version"}  # 18 brings newer ones
     assert contents_of(mixed["target"]) == contents_of(mixed["source"])
 
 

@@ -75,7 +75,7 @@ class Begin:
 
     def _plan(self, found: Relations, entries: Sequence[Entry]) -> Plan:
         sorted_ = schema.classify(entries, found)
-        self.findings.extend(_left_out(sorted_.left_out))
+        self.findings.extend(_left_out(found.replication))
         sorted_.post[:] = self._policies(sorted_)
         planned = build(sorted_, found, self.setting)
         with translated("source"):
@@ -105,15 +105,12 @@ def _nobodys_policy(entry: Entry) -> Finding:
     )
 
 
-def _left_out(entries: Sequence[Entry]) -> Iterable[Finding]:
-    for entry in entries:
-        statement = first_line(entry.statements[0])
-        if statement.startswith(("CREATE PUBLICATION ", "CREATE SUBSCRIPTION ")):
-            yield Finding(
-                "replication_left_out",
-                statement,
-                "publications and subscriptions are not copied: a target must not start to"
-                " replicate by itself",
-                "Make it on the target when replication is to go on from there.",
-                "note",
-            )
+def _left_out(replication: Sequence[tuple[str, str]]) -> Iterable[Finding]:
+    for kind, name in replication:
+        yield Finding(
+            "replication_left_out",
+            f"{kind} {name}",
+            f"a {kind} is not copied: a target must not start to replicate by itself",
+            "Make it on the target when replication is to go on from there.",
+            "note",
+        )

@@ -19,7 +19,7 @@ from .begin import Begin
 from .build import LAST
 from .copy import Sides
 from .findings import Finding
-from .finishing import finish, table_rows
+from .finishing import finish, retry, table_rows
 from .meter import Meter
 from .part import BARRIER, BATCH, Part
 from .part_worker import Job, PartWorker
@@ -92,20 +92,25 @@ def clone(request: Request, progress: Progress) -> Copied:
         sessions = sessions_of(request, stack)
         record = sessions.record()
         if record and record.finished:
-            copied = _complete(sessions, record)
+            copied = _complete(request, sessions, record)
         else:
             copied = _copy(request, sessions, record, progress, stack)
     copied.elapsed_s = time.monotonic() - started
     return copied
 
 
-def _complete(sessions: Sessions, record: Record) -> Copied:
-    """Return what the finished copy was, if the source still is what was copied."""
+def _complete(request: Request, sessions: Sessions, record: Record) -> Copied:
+    """Return what the finished copy was, if the source still is what was copied.
+
+    What could not be set then is tried again: the operator may have made a role since.
+    """
     resume.check_source(record, sessions.found)
     resume.check_unwritten(record, sessions.activity())
     parts, done = sessions.parts()
-    findings = [Finding(**each) for each in record.findings]
-    return Copied(False, parts, done, len(done), findings, dict(record.result or {}))
+    before = [Finding(**each) for each in record.findings]
+    findings = before if request.check_mode else retry(sessions, record, request.role_map)
+    changed = findings != before
+    return Copied(changed, parts, done, len(done), findings, dict(record.result or {}))
 
 
 def _copy(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import activity, grants, large_objects, ownership, sequences, settings, statements
 from .build import LAST
@@ -12,11 +12,22 @@ from .connection import translated
 from .findings import Finding
 from .lay_down import first_line
 from .part import BATCH, COPY, Part
-from .queue import Outcome
+from .queue import Outcome, Record
 from .sessions import Sessions
 from .text import json_literal
 
+if TYPE_CHECKING:
+    from psycopg import Connection
+
 SHOWN = 100
+
+EXTENSIONS = """\
+SELECT extname, extversion, nspname
+  FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+ ORDER BY 1"""
+
+# Findings that are worth another try once the operator did something about them.
+RETRIED = frozenset({"role_missing", "owner_not_set", "grant_not_set", "setting_not_set"})
 
 # What a failure within a part means, by the first word of its id.
 PROBLEMS = {
@@ -43,6 +54,7 @@ def finish(
         owned = ownership.read(sessions.source).states
         own = settings.read(sessions.source)
         remarks = large_objects.comments(sessions.source)
+        extensions = _extensions_of(sessions.source)
         sessions.source.execute("COMMIT")  # what comes is read outside the snapshot
         after = activity.read(sessions.source)
     for part in parts:
@@ -52,6 +64,7 @@ def finish(
         statements.try_all(sessions.target, remarks)
         findings += grants.converge(owned, sessions.target, role_map)
         findings += settings.converge(own, sessions.target, role_map)
+        findings += _extensions(extensions, _extensions_of(sessions.target))
         for part in parts:
             if part.id == LAST and part.id not in done:
                 done[part.id] = statements.run(part, sessions.target, "")
@@ -59,6 +72,43 @@ def finish(
         evidence = _evidence(sessions, parts, done, len(positions), findings)
         _mark(sessions, evidence, after, findings)
     return evidence
+
+
+def retry(sessions: Sessions, record: Record, role_map: Mapping[str, str | None]) -> list[Finding]:
+    """Try again what a finished copy could not set. Return what is left to know."""
+    before = [Finding(**each) for each in record.findings]
+    kept = [finding for finding in before if finding.code not in RETRIED]
+    if kept == before:
+        return before
+    with translated("source"):
+        owned = ownership.read(sessions.source).states
+        own = settings.read(sessions.source)
+    with translated("target"):
+        kept += grants.converge(owned, sessions.target, role_map)
+        kept += settings.converge(own, sessions.target, role_map)
+        listed = json_literal([finding._asdict() for finding in kept])
+        update = f"UPDATE landbridge.clone SET findings = {listed}"  # noqa: S608 - quoted
+        sessions.target.execute(update.encode(errors="surrogateescape"))
+    return kept
+
+
+def _extensions(
+    wanted: Mapping[str, tuple[str, str]], found: Mapping[str, tuple[str, str]]
+) -> Iterator[Finding]:
+    """Yield the extensions that are not the source's version or not in its schema."""
+    for name, (version, nspname) in wanted.items():
+        there, where = found.get(name, ("none", nspname))
+        if there != version:
+            message = f"version {version} on the source, {there} on the target"
+            yield Finding("extension_version", name, message, severity="note")
+        if where != nspname:
+            message = f"in schema {nspname} on the source, in {where} on the target"
+            remedy = "Make it in the source's schema before the copy."
+            yield Finding("extension_schema", name, message, remedy)
+
+
+def _extensions_of(conn: Connection) -> dict[str, tuple[str, str]]:
+    return {name: (version, nspname) for name, version, nspname in conn.execute(EXTENSIONS)}
 
 
 def _problems(part: Part, outcome: Outcome | None) -> Iterator[Finding]:

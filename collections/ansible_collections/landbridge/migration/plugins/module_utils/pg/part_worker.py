@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,11 @@ from .endpoint import APPLICATION_NAME, CHECKS_ITS_CLIENT
 from .part import BATCH, COPY, Part
 from .queue import Outcome
 from .text import literal
+
+try:
+    import psycopg
+except ImportError:
+    pass  # reported by connection.connect()
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -66,6 +71,12 @@ class PartWorker:
         """Close both sessions: an error may have left them in the middle of something."""
         self._stack.close()
         self._source = self._target = None
+
+    def cancel(self) -> None:
+        """Cancel the statement that runs on the target: an index build may take an hour."""
+        with suppress(psycopg.Error):
+            if target := self._target:
+                target.cancel()
 
     def _open_source(self) -> Connection:
         if self._source is None:

@@ -70,6 +70,8 @@ def build(schema: Schema, relations: Relations, setting: Setting) -> Plan:
 
 
 def _small(table: Table, indexes: Iterable[Index]) -> bool:
+    if table.has_columns and not table.columns:
+        return False
     size = sum(index.bytes for index in indexes)
     return table.bytes <= SMALL_TABLE_BYTES and size <= SMALL_INDEXES_BYTES
 
@@ -190,6 +192,9 @@ def _copies(
     target = qualified(table.nspname, table.relname)
     columns = ", ".join(table.columns)
     listed = f"{target} ({columns})" if columns else target
+    if table.has_columns and not columns:
+        yield _only_generated(table, target)
+        return
     after = [f"ANALYZE {target}"] if analyze else []
     common = {"oid": table.oid, "name": table.name, "rows_expected": table.rows_expected,
               "target": target, "after": after}  # fmt: skip
@@ -214,6 +219,23 @@ def _copies(
         size = table.bytes // len(ranges)
         label = f"{table.name} from page {low}"
         yield Part(f"copy:{table.oid}:{low}", COPY, label, copy_cost_s(size), (), payload, size)
+
+
+def _only_generated(table: Table, target: str) -> Part:
+    """Return the part of a table none of whose columns can be written: it is counted out."""
+    counted = "pg_temp.landbridge_row"
+    payload = {
+        "oid": table.oid,
+        "name": table.name,
+        "target": target,
+        "rows_expected": table.rows_expected,
+        "read": f"COPY (SELECT FROM ONLY {target}) TO STDOUT",
+        "before": [f"TRUNCATE ONLY {target}", f"CREATE TEMP TABLE {counted} () ON COMMIT DROP"],
+        "write": f"COPY {counted} FROM STDIN",
+        "after": [f"INSERT INTO {target} SELECT FROM {counted}", f"ANALYZE {target}"],
+    }
+    cost_s = copy_cost_s(table.bytes)
+    return Part(f"copy:{table.oid}", COPY, table.name, cost_s, (), payload, table.bytes)
 
 
 def split(table: Table, jobs: int) -> list[tuple[int, int | None]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PreconditionError
+from .connection import translated
 from .relations import USER_SCHEMA
 
 if TYPE_CHECKING:
@@ -62,21 +64,25 @@ class Database:
         }
 
 
-def describe(conn: Connection) -> Database:
+def describe(side: str, conn: Connection) -> Database:
     """Return what is to be compared of a database."""
-    row = conn.execute(DESCRIBE).fetchone()
-    if row is None:
-        raise PreconditionError("the connection's database is gone")
-    *described, may_identify = row
-    identified = conn.execute(IDENTIFY).fetchone() if may_identify else None
+    with translated(side):
+        row = conn.execute(DESCRIBE).fetchone()
+        if row is None:
+            raise PreconditionError(f"{side}: the connection's database is gone")
+        *described, may_identify = row
+        identified = conn.execute(IDENTIFY).fetchone() if may_identify else None
     described += [str(identified[0]) if identified else None, conn.info.server_version // 10000]
     return Database(*described)
 
 
 def check(source_conn: Connection, target_conn: Connection) -> tuple[Database, Database]:
     """Return both sides. Raise PreconditionError if the target cannot take the source."""
-    source, target = describe(source_conn), describe(target_conn)
-    if same(source, target) or _share_locks(source_conn, target_conn):
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.submit(describe, "source", source_conn)
+        source, target = found.result(), describe("target", target_conn)
+    unknown = None in (source.system_identifier, target.system_identifier)
+    if same(source, target) or (unknown and _share_locks(source_conn, target_conn)):
         raise PreconditionError(
             f"source and target are the same database, {source.datname}",
             hint="Name another server or database on one of the sides.",

@@ -101,6 +101,14 @@ SELECT DISTINCT relid
                             'pg_publication_rel'::regclass)
        END"""
 
+REPLICATION = """\
+SELECT 'publication', pubname::text FROM pg_publication
+UNION ALL
+SELECT 'subscription', subname::text
+  FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
+ WHERE datname = current_database()
+ ORDER BY 1, 2"""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -162,13 +170,18 @@ class Constraint:
 
 
 class Relations(NamedTuple):
-    """``belongs``: the table of an entry, by class and OID. ``needed``: OIDs of relations."""
+    """The user's relations, and what else a plan needs of the catalogs.
+
+    ``belongs``: the table of an entry, by class and OID. ``needed``: OIDs of relations that are
+    made from. ``replication``: publications and subscriptions by kind and name.
+    """
 
     tables: Mapping[int, Table]
     indexes: Mapping[int, Index]
     constraints: Mapping[int, Constraint]
     belongs: Mapping[tuple[int, int], int]
     needed: frozenset[int]
+    replication: list[tuple[str, str]]
 
     def indexes_of(self) -> Mapping[int, list[Index]]:
         """The indexes by their table."""
@@ -196,8 +209,10 @@ def read(conn: Connection) -> Relations:
     with conn.pipeline():
         found = [
             conn.execute(query.encode())
-            for query in (TABLES.format(stored=stored), INDEXES, CONSTRAINTS, BELONGS, NEEDED)
-        ]
+            for query in (
+                TABLES.format(stored=stored), INDEXES, CONSTRAINTS, BELONGS, NEEDED, REPLICATION
+            )
+        ]  # fmt: skip
     tables = [Table(*row) for row in found[0]]
     indexes = [Index(*row) for row in found[1]]
     constraints = [Constraint(*row) for row in found[2]]
@@ -207,4 +222,5 @@ def read(conn: Connection) -> Relations:
         {constraint.oid: constraint for constraint in constraints},
         {(class_oid, oid): table for class_oid, oid, table in found[3]},
         frozenset(oid for (oid,) in found[4]),
+        found[5].fetchall(),
     )

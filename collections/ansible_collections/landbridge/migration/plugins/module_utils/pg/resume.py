@@ -101,6 +101,7 @@ def _oids(part: Part) -> Iterator[str]:
 
 
 def _emptied(part: Part) -> Iterator[str]:
+    """Yield what takes a part's rows away again."""
     if part.kind == BATCH:
         for table in part.payload["tables"]:
             if table["create"] is not None:  # what was made before is truncated by the copy

@@ -36,7 +36,7 @@ POLICY = re.compile(
     rf" TO ({NAME}(?:, {NAME})*)(.*)\Z",
     re.DOTALL,
 )
-NOT_CREATED = ("COMMENT ON EXTENSION ", "COMMENT ON DATABASE ")
+NOT_CREATED = ("COMMENT ON EXTENSION ", "COMMENT ON DATABASE ", "SECURITY LABEL ON DATABASE ")
 
 
 @dataclass(slots=True)
@@ -54,7 +54,6 @@ class Schema:
     post: list[Entry] = field(default_factory=list)
     remarks: list[Entry] = field(default_factory=list)  # comments and security labels
     last: list[Entry] = field(default_factory=list)
-    left_out: list[Entry] = field(default_factory=list)
 
 
 def dump(
@@ -104,11 +103,9 @@ def digest(entries: Sequence[Entry]) -> str:
 
 def _sort(entry: Entry, schema: Schema, relations: Relations, *, data_passed: bool) -> None:
     first = entry.statements[0]
-    if entry.class_oid in PUBLICATIONS:
-        schema.left_out.append(entry)
-    elif first.startswith(NOT_CREATED) or entry.class_oid == PG_DATABASE:
+    if entry.class_oid in {*PUBLICATIONS, PG_DATABASE} or first.startswith(NOT_CREATED):
         return
-    elif first.startswith(("COMMENT ON ", "SECURITY LABEL ")):
+    if first.startswith(("COMMENT ON ", "SECURITY LABEL ")):
         schema.remarks.append(entry)
     elif entry.class_oid == PG_EVENT_TRIGGER:
         schema.last.append(entry)

@@ -28,16 +28,19 @@ from .request import Request
 if TYPE_CHECKING:
     from psycopg import Connection
 
-LOCK = "SELECT pg_advisory_lock(1279410265, 1129074510)"
 LOCK_NOT_AVAILABLE = "55P03"
 LOCK_WAIT_MS = 10_000  # a killed run's session goes as soon as its server notices
 ORPHANS_WAIT_S = 60.0
 
-_LEFT = """\
+_LEFT = f"""\
   FROM pg_stat_activity
- WHERE datname = current_database() AND application_name = %s AND pid <> pg_backend_pid()
-   AND usename = current_user"""
-END_ORPHANS = f"SELECT pg_terminate_backend(pid) {_LEFT}"
+ WHERE datname = current_database() AND application_name = '{APPLICATION_NAME}'
+   AND usename = current_user AND pid <> pg_backend_pid()"""
+TAKE_OVER = f"""\
+SET lock_timeout = {{wait_ms}};
+SELECT pg_advisory_lock(1279410265, 1129074510);
+SET lock_timeout = 0;
+SELECT pg_terminate_backend(pid) {_LEFT}"""
 COUNT_ORPHANS = f"SELECT count(*) {_LEFT}"
 
 # Small tables wait for the network: about 4 ms of work on the server for each on one processor.
@@ -94,10 +97,10 @@ class Sessions:
 
     def small_sessions(self, jobs: int) -> int:
         """Return how many sessions keep small tables' round trips from adding up."""
-        with translated("source"):
-            source_ms = round_trip_ms(self.source)
-        with translated("target"):
-            return small_sessions(jobs, max(source_ms, round_trip_ms(self.target)))
+        with ThreadPoolExecutor(2) as pool:
+            found = [pool.submit(round_trip_ms, conn) for conn in (self.source, self.target)]
+            with translated("a server"):
+                return small_sessions(jobs, max(each.result() for each in found))
 
 
 def sessions_of(request: Request, stack: ExitStack) -> Sessions:
@@ -113,8 +116,7 @@ def sessions_of(request: Request, stack: ExitStack) -> Sessions:
         ]
         source, target = (each.result() for each in opened)
     found, described = preconditions.check(source, target)
-    with translated("target"):
-        _take_over(target)
+    _take_over(target)
     return Sessions(source, target, found, described)
 
 
@@ -122,8 +124,11 @@ def _take_over(target: Connection) -> None:
     """Keep other runs away from this target, and end what a killed one left on it."""
     try:
         with translated("target"):
-            target.execute(f"SET lock_timeout = {LOCK_WAIT_MS}".encode())
-            target.execute(LOCK)
+            cursor = target.execute(TAKE_OVER.format(wait_ms=LOCK_WAIT_MS).encode())
+            while cursor.nextset():
+                pass
+            ended = cursor.fetchall()
+            target.execute(f"SET application_name = '{APPLICATION_NAME}'".encode())
     except PostgresError as exc:
         if exc.sqlstate != LOCK_NOT_AVAILABLE:
             raise
@@ -131,9 +136,7 @@ def _take_over(target: Connection) -> None:
             "target: another copy into this database is running",
             hint="Wait for it to end, or end it.",
         ) from exc
-    target.execute("SET lock_timeout = 0")
-    left = target.execute(END_ORPHANS, [APPLICATION_NAME]).fetchall()
-    if left:
+    if ended:
         wait_for(
             lambda: _count(target),
             lambda count: count == 0,
@@ -141,11 +144,10 @@ def _take_over(target: Connection) -> None:
             deadline=Deadline(ORPHANS_WAIT_S),
             between=pauses(0.02, 0.5),
         )
-    target.execute(f"SET application_name = '{APPLICATION_NAME}'".encode())
 
 
 def _count(target: Connection) -> int:
-    row = target.execute(COUNT_ORPHANS, [APPLICATION_NAME]).fetchone()
+    row = target.execute(COUNT_ORPHANS).fetchone()
     return int(row[0]) if row else 0
 
 

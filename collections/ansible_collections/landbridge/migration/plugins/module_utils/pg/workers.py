@@ -20,6 +20,7 @@ from .part import BARRIER, BATCH, Part, ranks
 from .queue import Outcome
 
 TRIES = 3
+TOO_MANY_CONNECTIONS = "53300"  # a small server: go on with the sessions there are
 RETRIED = frozenset({"40P01", "40001", "55P03"})  # between our own sessions
 
 
@@ -30,6 +31,9 @@ class Worker(Protocol):
 
     def recover(self) -> None:
         """Forget what an error may have spoilt."""
+
+    def cancel(self) -> None:
+        """End what the worker's own thread is waiting for; called from another."""
 
 
 class Workers:
@@ -46,6 +50,7 @@ class Workers:
         self.stop = Event()
         self.running: dict[str, Part] = {}
         self._make_worker = make_worker
+        self._workers: list[Worker] = []
         self._ranks = ranks(parts)
         self._left = {part.id: part for part in parts if part.id not in self.done}
         self._ready: list[tuple[float, str]] = []
@@ -89,15 +94,37 @@ class Workers:
         try:
             with ExitStack() as stack:
                 worker = self._make_worker(self.stop, stack)
+                self._workers.append(worker)
                 while part := self._take(light):
-                    self._finish(part, self._do(worker, part))
+                    try:
+                        self._finish(part, self._do(worker, part))
+                    except LandbridgeError as exc:
+                        if not (light and exc.sqlstate == TOO_MANY_CONNECTIONS):
+                            raise
+                        self._give_back(part)
+                        return
         except Stopped:
             pass
         except Exception as exc:
-            with self._changed:
-                self._error = self._error or exc
-                self.stop.set()
-                self._changed.notify_all()
+            self._fail(exc)
+
+    def _fail(self, error: Exception) -> None:
+        """Give everything up for the first error."""
+        with self._changed:
+            first = self._error is None
+            self._error = self._error or error
+            self.stop.set()
+            self._changed.notify_all()
+        if first:
+            for worker in self._workers:
+                worker.cancel()
+
+    def _give_back(self, part: Part) -> None:
+        """Leave a part to the other workers."""
+        with self._changed:
+            del self.running[part.id]
+            self._release(part.id)
+            self._changed.notify_all()
 
     def _do(self, worker: Worker, part: Part) -> Outcome:
         for tries_left in reversed(range(TRIES)):
