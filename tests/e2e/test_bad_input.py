@@ -100,19 +100,18 @@ def test_an_older_target_is_refused(migration):
 
 def test_two_runs_at_once_the_second_names_the_first(migration, eventually):
     assert migration.run("--tags", "preflight,postgres").returncode == 0
-    gate = migration.folder / "wait"
-    hook = migration.folder / "hook.yml"
+    reached, gate, hook = (migration.folder / name for name in ("reached", "gate", "hook.yml"))
     hook.write_text(
-        "- name: Wait for the test\n  ansible.builtin.wait_for:\n"
-        f"    path: {gate}\n    timeout: 180\n    sleep: 1\n"
+        "- name: Say that the window is next\n"
+        f"  ansible.builtin.file: {{path: {reached}, state: touch, mode: '0600'}}\n"
+        "- name: Wait for the test\n"
+        f"  ansible.builtin.wait_for: {{path: {gate}, timeout: 180, sleep: 1}}\n"
     )
     migration.variables["landbridge_hooks"] = {"window": {"before": [str(hook)]}}
     first = migration.start("--limit", "shop")
     try:
-        output = migration.folder / "output"
-        eventually(lambda: "Wait for the test" in output.read_text(), timeout=90)
-        second = migration.run("--limit", "shop")
-        says(second, f"{first.pid}")
+        eventually(lambda: reached.exists() or first.poll() is not None, timeout=90)
+        says(migration.run("--limit", "shop"), f"{first.pid}")
     finally:
         gate.touch()
         assert first.wait(timeout=180) == 0, (migration.folder / "output").read_text()
