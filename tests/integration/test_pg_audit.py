@@ -49,6 +49,14 @@ def test_a_plain_database_has_no_findings_and_a_plan(audit):
     assert result["evidence"]["objects"]["table"] == 1
 
 
+def test_aggregates_and_range_types_are_anyones_to_make(audit):
+    found = audit(
+        "CREATE AGGREGATE total (numeric) (SFUNC = numeric_add, STYPE = numeric)",
+        "CREATE TYPE price_range AS RANGE (SUBTYPE = numeric)",
+    )
+    assert found["findings"] == []
+
+
 def test_a_source_that_is_the_target_is_refused(audit, source):
     [finding] = audit(target=source)["findings"]
     assert (finding["code"], finding["severity"]) == ("same_database", "blocker")

@@ -39,12 +39,16 @@ SELECT 'unreadable_large_objects', count(*)::text FROM pg_largeobject_metadata
           AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
 HAVING count(*) > 0"""
 
-# CREATE of these is a superuser's, on every major.
+# CREATE of these is a superuser's, on every major. Aggregates are "internal" but anyone's; a range's
+# constructors, too, come with their type.
 SUPERUSERS_OBJECTS = """\
 SELECT 'needs_superuser', format('function %I.%I', n.nspname, p.proname)
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_language l ON l.oid = p.prolang
  WHERE NOT l.lanpltrusted AND l.lanname <> 'sql' AND {user_schema} AND {own:pg_proc p.oid}
+   AND NOT EXISTS (SELECT FROM pg_aggregate a WHERE a.aggfnoid = p.oid)
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
+                      AND d.objid = p.oid AND d.deptype = 'i')
 UNION ALL
 SELECT 'needs_superuser', format('type %I.%I', n.nspname, t.typname)
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
