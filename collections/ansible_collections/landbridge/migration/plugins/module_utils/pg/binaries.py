@@ -55,12 +55,15 @@ def folders(bin_dir: str | None) -> list[Path]:
 def find(bin_dir: str | None, source_major: int, target_major: int) -> Tools:
     """Return psql and the pg_dumps for this pair. Raise PreconditionError if one is missing."""
     places = folders(bin_dir)
-    psqls = [tool for tool in _tools("psql", places) if tool.version.major >= PSQL_MAJOR]
-    if not psqls:
-        raise _missing(f"psql {PSQL_MAJOR} or newer", places)
     pg_dumps = rank(_tools("pg_dump", places), source_major, target_major)
     if not pg_dumps:
         raise _missing(f"pg_dump {source_major} or newer", places)
+    beside = Tool(pg_dumps[0].path.with_name("psql"), pg_dumps[0].version)
+    if beside.version.major >= PSQL_MAJOR and os.access(beside.path, os.X_OK):
+        return Tools(beside, pg_dumps)  # of the same package, so of the same version
+    psqls = [tool for tool in _tools("psql", places) if tool.version.major >= PSQL_MAJOR]
+    if not psqls:
+        raise _missing(f"psql {PSQL_MAJOR} or newer", places)
     return Tools(max(psqls, key=lambda tool: tool.version), pg_dumps)
 
 
