@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .part import BARRIER, Part, ranks
+from .queue import Outcome
+from .text import qualified
 from .workers import Workers
 
 try:
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 COPYING = """\
-SELECT format('%I.%I', nspname, relname), tuples_processed, bytes_processed
+SELECT nspname, relname, tuples_processed, bytes_processed
   FROM pg_stat_progress_copy
   JOIN pg_class ON pg_class.oid = relid
   JOIN pg_namespace ON pg_namespace.oid = relnamespace
  WHERE datname = current_database()"""
 HAS_PROGRESS = 140000
 WINDOW = 10
+
+# Predictions count as if this many seconds of them had come true.
+PRIOR_S = 1.0
 
 
 class Meter:
@@ -45,7 +50,6 @@ class Meter:
         self._target = target
         self._jobs = jobs
         self._clock = clock
-        self._began = clock()
         self._done_before = frozenset(workers.done)
         self._readings: list[tuple[float, int]] = []
         expected = [self._rows_expected(part) for part in self._parts]
@@ -62,18 +66,11 @@ class Meter:
         done = dict(self._workers.done)
         running = list(self._workers.running.values())
         under_way = self._under_way()
+        shares = {part.id: _share(part, _copied(part, under_way)) for part in running}
+        size = sum(part.bytes for part in self._parts if part.id in done)
+        size += sum(int(part.bytes * shares[part.id]) for part in running)
         rows = sum(outcome.rows for outcome in done.values())
-        size, cost_s = 0, 0.0
-        for part in self._parts:
-            if part.id in done:
-                size += part.bytes
-                cost_s += part.cost_s if part.id not in self._done_before else 0.0
-        for part in running:
-            copied = under_way.get(part.payload.get("target", ""), (0, 0))
-            share = _share(part, copied)
-            rows += copied[0]
-            size += int(part.bytes * share)
-            cost_s += part.cost_s * share
+        rows += sum(_copied(part, under_way)[0] for part in running)
         return {
             "phase": _phase(running),
             "rows": rows,
@@ -83,7 +80,7 @@ class Meter:
             "bytes_per_s": round(self._rate(size)),
             "parts_done": sum(part.id in done for part in self._parts),
             "parts_total": len(self._parts),
-            "eta_s": self._eta_s(done, cost_s),
+            "eta_s": self._eta_s(done, shares),
         }
 
     def _under_way(self) -> Mapping[str, tuple[int, int]]:
@@ -91,7 +88,10 @@ class Meter:
         try:
             if self._target.info.server_version < HAS_PROGRESS:
                 return {}
-            return {name: (rows, size) for name, rows, size in self._target.execute(COPYING)}
+            return {
+                qualified(nspname, relname): (rows, size)
+                for nspname, relname, rows, size in self._target.execute(COPYING)
+            }
         except psycopg.Error:  # the copy itself will say what is wrong
             return {}
 
@@ -100,18 +100,33 @@ class Meter:
         (then, before), (now, after) = self._readings[0], self._readings[-1]
         return max(0.0, (after - before) / (now - then)) if now > then else 0.0
 
-    def _eta_s(self, done: Mapping[str, Any], cost_s: float) -> float | None:
+    def _eta_s(self, done: Mapping[str, Outcome], shares: Mapping[str, float]) -> float:
         """Return the longer of the longest chain and the work left, at the speed seen so far."""
-        elapsed_s = self._clock() - self._began
-        left = [part for part in self._parts if part.id not in done]
-        if not left:
-            return 0.0
-        if elapsed_s < 1 or cost_s <= 0:
-            return None
-        total_s = sum(part.cost_s for part in self._parts if part.id not in self._done_before)
-        slowness = elapsed_s * self._jobs / cost_s
-        chain_s = max(self._ranks[part.id] for part in left)
-        return round(max(chain_s, max(0.0, total_s - cost_s) / self._jobs) * slowness, 1)
+        took_s = predicted_s = PRIOR_S
+        work_s = chain_s = 0.0
+        for part in self._parts:
+            if part.id in done:
+                if part.id not in self._done_before:
+                    took_s += done[part.id].elapsed_s
+                    predicted_s += part.cost_s
+                continue
+            left_s = self._left_s(part, shares.get(part.id))
+            work_s += left_s
+            chain_s = max(chain_s, self._ranks[part.id] - part.cost_s + left_s)
+        return round(max(chain_s, work_s / self._jobs) * took_s / predicted_s, 1)
+
+    def _left_s(self, part: Part, share: float | None) -> float:
+        """Return what is left of a part's predicted cost; ``share`` is None before it runs."""
+        if share is None:
+            return part.cost_s
+        if share == 0.0:  # nobody tells how far it is
+            passed_s = self._clock() - self._workers.since.get(part.id, self._clock())
+            share = min(0.9, passed_s / part.cost_s) if part.cost_s else 0.0
+        return part.cost_s * (1 - share)
+
+
+def _copied(part: Part, under_way: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    return under_way.get(part.payload.get("target", ""), (0, 0))
 
 
 def _share(part: Part, copied: tuple[int, int]) -> float:

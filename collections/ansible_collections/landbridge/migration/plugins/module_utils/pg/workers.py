@@ -8,6 +8,7 @@ network, not for a processor, so there may be more of them the farther the serve
 from __future__ import annotations
 
 import heapq
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -49,6 +50,7 @@ class Workers:
         self.done = dict(done)
         self.stop = Event()
         self.running: dict[str, Part] = {}
+        self.since: dict[str, float] = {}  # when each of those running was begun
         self._make_worker = make_worker
         self._workers: list[Worker] = []
         self._ranks = ranks(parts)
@@ -144,6 +146,7 @@ class Workers:
             while not self.stop.is_set():
                 if part := self._pop(light):
                     self.running[part.id] = part
+                    self.since[part.id] = time.monotonic()
                     return part
                 if not self._left or (light and not self._batches_left()):
                     return None
