@@ -10,7 +10,8 @@ version_added: 0.1.0
 author: Landbridge contributors (@landbridge)
 description:
   - Smoke tests and checklist items that a query decides. Each query runs in a read-only
-    transaction of its own.
+    transaction of its own, in a session as an application's: with the role's and the database's
+    own settings, such as C(search_path).
 extends_documentation_fragment: [landbridge.migration.pg_server]
 options:
   questions:
@@ -112,7 +113,7 @@ def main() -> None:
     )
     with reporting(module):
         questions = [Question(**question) for question in module.params["questions"]]
-        with connect("server", module.params["server"]) as conn:
+        with connect("server", module.params["server"], pinned=False) as conn:
             answers = ask(conn, questions)
         if module.params["strict"]:
             require(answers)

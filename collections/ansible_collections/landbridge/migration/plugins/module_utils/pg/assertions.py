@@ -50,7 +50,7 @@ def _answer(conn: Connection, query: str) -> tuple[str | None, str | None]:
     except psycopg.OperationalError:
         raise  # no answer is an error, never a "no"
     except psycopg.Error as exc:
-        return None, str(exc)
+        return None, exc.diag.message_primary or str(exc)
     return (None if row is None or row[0] is None else _text(row[0])), None
 
 

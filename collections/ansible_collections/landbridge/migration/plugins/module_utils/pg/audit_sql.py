@@ -39,8 +39,8 @@ SELECT 'unreadable_large_objects', count(*)::text FROM pg_largeobject_metadata
           AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
 HAVING count(*) > 0"""
 
-# CREATE of these is a superuser's, on every major. Aggregates are "internal" but anyone's; a range's
-# constructors, too, come with their type.
+# CREATE of these is a superuser's, on every major. Aggregates are "internal" but anyone's; what makes
+# a range comes with its type.
 SUPERUSERS_OBJECTS = """\
 SELECT 'needs_superuser', format('function %I.%I', n.nspname, p.proname)
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace

@@ -81,8 +81,13 @@ def server_spec(side: str) -> dict[str, Any]:
 
 
 @contextmanager
-def connect(side: str, server: Mapping[str, Any]) -> Iterator[psycopg.Connection]:
+def connect(
+    side: str, server: Mapping[str, Any], *, pinned: bool = True
+) -> Iterator[psycopg.Connection]:
     """Open an autocommit connection to ``server``, closed when the block ends.
+
+    :param pinned: pin SESSION; without it the session is as an application's, such as its
+        search_path.
 
     Raise PostgresError, its message starting with ``side``, for any error of psycopg's in
     connecting or in the block.
@@ -90,7 +95,8 @@ def connect(side: str, server: Mapping[str, Any]) -> Iterator[psycopg.Connection
     if psycopg is None:
         raise PreconditionError(missing_required_lib("psycopg[binary] >= 3.2"))
     keywords = {name: value for name, value in server.items() if value is not None}
-    conninfo = psycopg.conninfo.make_conninfo(**DEFAULTS, options=session_options(), **keywords)
+    options = session_options() if pinned else None
+    conninfo = psycopg.conninfo.make_conninfo(**DEFAULTS, options=options, **keywords)
     try:
         opened = psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as exc:
