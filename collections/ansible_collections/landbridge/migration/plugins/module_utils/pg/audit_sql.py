@@ -39,7 +39,7 @@ SELECT 'unreadable_large_objects', count(*)::text FROM pg_largeobject_metadata
           AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
 HAVING count(*) > 0"""
 
-# CREATE of these is a superuser's, on every major. Aggregates are "internal" but anyone's; what makes
+# CREATE of these is a superuser's, on every major. Aggregates are anyone's, and what makes
 # a range comes with its type.
 SUPERUSERS_OBJECTS = """\
 SELECT 'needs_superuser', format('function %I.%I', n.nspname, p.proname)
