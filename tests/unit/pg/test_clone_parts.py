@@ -137,7 +137,7 @@ class TestStatements:
         part = Part("index:1", SQL, "", 1, payload={
             "statements": ["CREATE INDEX"], "settings": {"maintenance_work_mem": "64MB"},
         })  # fmt: skip
-        text = statements.query(part, "")
+        text = statements.query(part)
         assert text.startswith("BEGIN;\nDO ")
         assert text.endswith("SET LOCAL maintenance_work_mem = '64MB';\nCREATE INDEX;")
 

@@ -9,18 +9,21 @@ other thread back, so this waits by itself.
 
 from __future__ import annotations
 
+import json
 import re
 import select
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotConvergedError, PostgresError
 from .connection import RETRYABLE_SQLSTATES
-from .copy import POLL_S, Stopped
+from .copy import POLL_S, Stopped, search_path
 from .part import Part
 from .queue import Outcome, claim, finish
+from .statements import READ_PROBLEMS, try_each
 
 try:
     from psycopg.pq import DiagnosticField, ExecStatus
@@ -42,9 +45,14 @@ def source_query(tables: Sequence[Mapping[str, Any]]) -> str:
 def target_query(part: Part) -> str:
     """Return the query that makes, fills and finishes every table, all but the commit."""
     tables = part.payload["tables"]
-    pieces = ["BEGIN", claim(part.id)]
+    pieces = ["BEGIN", claim(part.id), *search_path(part)]
+    tolerant = part.payload.get("tolerant", False)
     for table in tables:
         pieces += _filled(table)
+        pieces += [] if tolerant else table["after"]
+    if tolerant:
+        after = [statement for table in tables for statement in table["after"]]
+        pieces.append(try_each(after, ("", part.payload["path"])))
     analyzed = ", ".join(table["target"] for table in tables)
     return ";\n".join([*pieces, f"ANALYZE {analyzed};"])
 
@@ -56,7 +64,7 @@ def _filled(table: Mapping[str, Any]) -> list[str]:
         if create is None:  # frozen rows need a table made or emptied in the same transaction
             pieces.append(f"TRUNCATE ONLY {table['target']}")
         pieces.append(f"COPY {_target(table)} FROM STDIN WITH (FREEZE)")
-    return [*pieces, *table["after"]]
+    return pieces
 
 
 def _target(table: Mapping[str, Any]) -> str:
@@ -82,10 +90,14 @@ def copy(part: Part, source: Connection, target: Connection, stop: Event) -> Out
     rows = {str(table["oid"]): count for table, count in zip(tables, taken, strict=True)}
     rows = {str(table["oid"]): rows.get(str(table["oid"]), 0) for table in part.payload["tables"]}
     outcome = Outcome(sum(taken), time.monotonic() - started, rows)
-    taking.send(f"{finish(part.id, outcome)}; COMMIT;")
-    while taking.result() is not None:
-        pass
-    return outcome
+    problems = READ_PROBLEMS if part.payload.get("tolerant") else "'[]'::jsonb"
+    mark = finish(part.id, outcome, problems=problems)
+    taking.send(f"SELECT {problems}; {mark}; COMMIT;")
+    found: list[Mapping[str, str]] = []
+    while (result := taking.result()) is not None:
+        if result.ntuples:
+            found = json.loads(result.get_value(0, 0) or b"[]")
+    return replace(outcome, problems=found)
 
 
 def _stream(sending: _Side, taking: _Side, has_rows: bool) -> tuple[list[int], list[int]]:

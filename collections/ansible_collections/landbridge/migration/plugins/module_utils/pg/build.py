@@ -52,7 +52,7 @@ def sql_part(
     """Return a part that runs statements on the target.
 
     :param payload: ``settings`` for its transaction; ``tolerant`` if a statement's failure is
-        a finding; ``real_path`` if it may need the database's own search_path.
+        a finding; ``path`` to try after the empty search_path.
     """
     cost_s = len(statements) * SMALL_STATEMENT_S if cost_s is None else cost_s
     payload = {"statements": list(statements), **payload}
@@ -208,8 +208,8 @@ def _matviews(schema: Schema, relations: Relations, last: str) -> Iterator[Part]
         if statements := [*refresh, *after, *analyze]:
             yield sql_part(
                 f"refresh:{table.oid}", f"materialized view {table.name}", statements,
-                needs=[last], phase="materialized views", cost_s=UNKNOWN_S, real_path=True,
-                tolerant=True, settings=_memory("btree"),
+                needs=[last], phase="materialized views", cost_s=UNKNOWN_S,
+                settings=_memory("btree"),
             )  # fmt: skip
             last = f"refresh:{table.oid}"
 

@@ -48,6 +48,12 @@ class Sides(NamedTuple):
     snapshot: str
 
 
+def search_path(part: Part) -> list[str]:
+    """Return what sets the path that a lenient part wants."""
+    path = part.payload.get("path")
+    return [] if path is None else [f"SELECT set_config('search_path', {literal(path)}, true)"]
+
+
 def source_script(part: Part, snapshot: str, word: str, data: int) -> str:
     """Return what the source's psql reads: COPY to descriptor ``data``, then say the count.
 
@@ -64,7 +70,8 @@ def source_script(part: Part, snapshot: str, word: str, data: int) -> str:
 
 def target_commands(part: Part, word: str, commands: int) -> list[str]:
     """Return the arguments of the target's psql; what comes last reads the decision."""
-    before = "; ".join(["BEGIN", claim(part.id), *part.payload["before"]])
+    path = search_path(part)
+    before = "; ".join(["BEGIN", claim(part.id), *path, *part.payload["before"]])
     count, decision = f"\\echo {word} :ROW_COUNT", f"\\i /dev/fd/{commands}"
     texts = [before, part.payload["write"], count, decision]
     return [arg for text in texts for arg in ("-c", text)]

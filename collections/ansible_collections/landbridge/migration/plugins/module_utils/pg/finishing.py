@@ -67,7 +67,7 @@ def finish(
         findings += _extensions(extensions, _extensions_of(sessions.target))
         for part in parts:
             if part.id == LAST and part.id not in done:
-                done[part.id] = statements.run(part, sessions.target, "")
+                done[part.id] = statements.run(part, sessions.target)
                 findings += _problems(part, done[part.id])
         evidence = _evidence(sessions, parts, done, len(positions), findings)
         _mark(sessions, evidence, after, findings)

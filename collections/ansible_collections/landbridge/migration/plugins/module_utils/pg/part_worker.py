@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LandbridgeError, PostgresError
 from . import batch, copy, statements
 from .connection import connect, translated
 from .endpoint import APPLICATION_NAME, CHECKS_ITS_CLIENT
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 
 # On few cores a parallel btree build takes half again the processor time, for the same wait.
 FEW_CORES = 2
+
+
+# Classes of SQLSTATEs that tell of an object's definition, not of the server or the network:
+# unsupported, data, constraint, schema name, syntax or access, dependency, raised by a function.
+OF_DEFINITIONS = ("0A", "22", "23", "3F", "42", "2B", "P0")
+
+
+def lenient(part: Part, real_path: str) -> Part:
+    """Return a part with the search_path that its database's own sessions have."""
+    return replace(part, payload={**part.payload, "tolerant": True, "path": real_path})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +69,40 @@ class PartWorker:
         self._target: Connection | None = None
 
     def do(self, part: Part) -> Outcome:
-        """Do a part and commit it with its mark."""
+        """Do a part and commit it with its mark.
+
+        What a definition refused is tried again in a lenient way: with the database's own
+        search_path, and so that what still fails is a finding if it holds no rows.
+        """
+        try:
+            return self._do_or_recover(part)
+        except PostgresError as exc:
+            if not (exc.sqlstate or "").startswith(OF_DEFINITIONS) or self._stop.is_set():
+                raise
+        return self._do_or_recover(lenient(part, self._job.real_path))
+
+    def _do_or_recover(self, part: Part) -> Outcome:
+        try:
+            return self._do(part)
+        except LandbridgeError:
+            self.recover()
+            raise
+
+    def _do(self, part: Part) -> Outcome:
         if part.kind == COPY:
             return copy.copy(part, self._job.sides, self._stop)
         if part.kind == BATCH:
             source, target = self._open_source(), self._open_target()
             return batch.copy(part, source, target, self._stop)
         with translated("target"):
-            return statements.run(part, self._open_target(), self._job.real_path)
+            return statements.run(part, self._open_target())
 
     def recover(self) -> None:
         """Close both sessions: an error may have left them in the middle of something."""
-        self._stack.close()
+        for conn in filter(None, (self._source, self._target)):
+            conn.close()  # at once: in the middle of a COPY it cannot be rolled back
         self._source = self._target = None
+        self._stack.close()
 
     def cancel(self) -> None:
         """Cancel the statement that runs on the target: an index build may take an hour."""

@@ -58,7 +58,7 @@ def try_each(statements: Sequence[str], paths: Sequence[str] = ("",)) -> str:
     return f"DO {literal(body)}"
 
 
-def query(part: Part, real_path: str) -> str:
+def query(part: Part) -> str:
     """Return a part's whole transaction, but for the commit and the mark."""
     payload = part.payload
     settings = [
@@ -67,17 +67,18 @@ def query(part: Part, real_path: str) -> str:
     ]
     work = list(payload["statements"])
     if payload.get("tolerant"):
-        work = [try_each(work, ("", real_path) if payload.get("real_path") else ("",))]
+        path = payload.get("path")
+        work = [try_each(work, ("",) if path is None else ("", path))]
     return ";\n".join(["BEGIN", claim(part.id), *settings, *work]) + ";"
 
 
-def run(part: Part, target: Connection, real_path: str) -> Outcome:
+def run(part: Part, target: Connection) -> Outcome:
     """Do a part and commit it with its mark."""
     started = time.monotonic()
     tolerant = part.payload.get("tolerant")
     problems = READ_PROBLEMS if tolerant else "'[]'::jsonb"
     mark = finish(part.id, Outcome(), problems=problems)
-    found = problems_of(target, f"{query(part, real_path)}\nSELECT {problems}", f"{mark};\nCOMMIT;")
+    found = problems_of(target, f"{query(part)}\nSELECT {problems}", f"{mark};\nCOMMIT;")
     return Outcome(0, time.monotonic() - started, None, found)
 
 
