@@ -64,7 +64,7 @@ def test_six_databases_move_under_load_and_come_back_and_nothing_is_lost(demo):
     assert there["passed"], there
     assert acknowledged(there) > 100
     report = json.loads((demo.state / "local" / "report.json").read_text())
-    assert {each["name"] for each in report["databases"]} == DATABASES
+    assert {each["host"] for each in report["databases"]} == DATABASES
     assert (demo.state / "local" / "report.html").stat().st_mode & 0o077 == 0
 
     again = demo.playbook("migrate.yml")

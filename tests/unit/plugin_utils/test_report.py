@@ -98,6 +98,22 @@ def test_a_checkpoint_that_was_taken_back_is_gone():
     assert "media" in hosts
 
 
+def test_checkpoints_taken_back_in_a_loop_are_gone():
+    seen = sample.record()
+    items = [
+        {"landbridge": {"checkpoint": {"stage": stage, "host": "shop"}}}
+        for stage in ("cutover", "smoke")
+    ]
+    taken = sample.result(
+        sample.START + sample.DAY + 20, "shop", "checkpoint", {"results": items},
+        args={"state": "clear"},
+    )  # fmt: skip
+    seen.take(taken)
+    report = rebuilt(seen)
+    for name in ("cutover", "smoke"):
+        assert "shop" not in [host["host"] for host in stage(report, name)["hosts"]]
+
+
 def test_what_builds_on_a_checkpoint_that_was_replaced_is_stale():
     seen = sample.record()
     key = next(key for key in seen.checkpoints if key == ("verify", "shop"))

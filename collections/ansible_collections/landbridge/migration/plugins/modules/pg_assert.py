@@ -10,7 +10,7 @@ version_added: 0.1.0
 author: Landbridge contributors (@landbridge)
 description:
   - Smoke tests and checklist items that a query decides. Each query runs in a read-only
-    transaction of its own, in a session as an application's: with the role's and the database's
+    transaction of its own, in a session as an application's, with the role's and the database's
     own settings, such as C(search_path).
 extends_documentation_fragment: [landbridge.migration.pg_server]
 options:

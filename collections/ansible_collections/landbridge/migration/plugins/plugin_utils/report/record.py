@@ -104,9 +104,10 @@ class Record:
         module = result.action.rpartition(".")[2]
         if module in TELLING and result.status != "skipped" and self.stage:
             self.told[Key(module, result.host)] = result.data
-        ours = result.data.get("landbridge")
-        if isinstance(ours, dict):
-            self._take_ours(result, ours)
+        items = result.data.get("results")  # of a loop
+        for told in [result.data, *(items if isinstance(items, list) else [])]:
+            if isinstance(told, dict) and isinstance(ours := told.get("landbridge"), dict):
+                self._take_ours(result, ours)
 
     def ended(self, time: float, failed_hosts: frozenset[str]) -> None:
         self.finished = time
