@@ -1,6 +1,7 @@
 """pg_verify against real servers: equal databases are equal, and every difference is named."""
 
 import json
+import time
 from threading import Thread
 
 import pytest
@@ -510,6 +511,47 @@ def test_a_session_killed_on_one_side_fails_as_that_side_and_may_be_tried_again(
     killer.join()
     assert result["msg"].startswith("target: ")
     assert result["error"]["retryable"]
+
+
+def test_an_error_on_one_side_ends_what_waits_on_the_other(
+    verify, pair, source_server, target_server
+):
+    with target_server.as_superuser(pair["target"]["dbname"]) as conn:
+        conn.execute("ALTER TABLE public.notes OWNER TO CURRENT_USER")
+        conn.execute("REVOKE ALL ON public.notes FROM PUBLIC, landbridge_admin")
+    # A table of an extension is read where the extension's condition holds: a slow one here.
+    with source_server.as_superuser(pair["source"]["dbname"]) as conn:
+        conn.execute(
+            "UPDATE pg_extension SET extconfig = ARRAY['public.parted_2024'::regclass::oid],"
+            " extcondition = ARRAY['WHERE pg_sleep(60) IS NULL'] WHERE extname = 'plpgsql'"
+        )
+    started = time.monotonic()
+    result = verify(jobs=1)
+    assert time.monotonic() - started < 60
+    assert result["msg"] == "target: permission denied for table notes"
+
+
+def test_texts_of_no_encoding_are_compared_byte_by_byte(
+    source, target, source_server, target_server, run_module
+):
+    sides = {}
+    for side, server, made in (
+        ("source", source_server, source),
+        ("target", target_server, target),
+    ):
+        sides[side] = {**made, "dbname": f"{made['dbname']}_ascii"}
+        with connect("test", server.admin) as conn:
+            conn.execute(
+                f"CREATE DATABASE {sides[side]['dbname']} ENCODING 'SQL_ASCII' LOCALE 'C'"
+                " TEMPLATE template0"
+            )
+        with connect("test", sides[side]) as conn:
+            conn.execute("CREATE TABLE public.t (id int PRIMARY KEY, t text)")
+            conn.execute("INSERT INTO public.t SELECT 1, convert_from('\\xff'::bytea, 'SQL_ASCII')")
+    assert run_module(pg_verify, **sides)["evidence"]["equal"]
+    with connect("test", sides["target"]) as conn:
+        conn.execute("UPDATE public.t SET t = convert_from('\\xfe'::bytea, 'SQL_ASCII')")
+    assert differing_rows(run_module(pg_verify, **sides)) == {"public.t": ["id 1 (changed in t)"]}
 
 
 def test_progress_says_when_it_is_done(verify, tmp_path):

@@ -28,6 +28,13 @@ BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 QUIET = "SET LOCAL max_parallel_workers_per_gather = 0"
 NO_JIT = "SET LOCAL jit = off"
 
+# A server notices that its client was killed, and stops reading for it.
+CHECKS_ITS_CLIENT = 140000
+CHECK_CLIENT = "SET LOCAL client_connection_check_interval = '5s'"
+
+# Better an error, which may be tried again, than to wait for ever for someone's lock.
+LOCK_TIMEOUT = "SET lock_timeout = '60s'"
+
 # As exact as servers before 12 and since can agree on, for floats inside composite values.
 FLOATS_ALIKE = "SET LOCAL extra_float_digits = 0"
 
@@ -131,9 +138,11 @@ def begin(conn: Connection, dialect: Dialect) -> str:
 
 
 def _settings(conn: Connection, dialect: Dialect) -> list[str]:
-    settings = [QUIET]
+    settings = [QUIET, LOCK_TIMEOUT]
     if conn.info.server_version >= 110000:
         settings.append(NO_JIT)
+    if conn.info.server_version >= CHECKS_ITS_CLIENT:
+        settings.append(CHECK_CLIENT)
     if dialect.binary_floats:
         settings.append(FLOATS_ALIKE)
     return settings

@@ -4,17 +4,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from . import checksum
 from .catalog import Table
 from .checksum import Part, Sum
 from .side import Side
 from .verify_progress import VerifyProgress
+
+try:
+    import psycopg
+except ImportError:
+    pass  # reported by connection.connect()
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+CANCEL_AGAIN_S = 0.2
 
 Sums = dict[str, dict[tuple[str, str], Sum]]
 
@@ -35,7 +46,25 @@ class _Work:
     side: Side
     queue: deque[list[Part]]
     sums: dict[tuple[str, str], Sum] = field(default_factory=dict)
+    sessions: list[Connection] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
+
+    @contextmanager
+    def registered(self, conn: Connection) -> Iterator[None]:
+        with self.lock:
+            self.sessions.append(conn)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.sessions.remove(conn)
+
+    def cancel(self) -> None:
+        """End what the sessions are reading; a session may wait for a lock for ever."""
+        with self.lock:
+            for conn in self.sessions:
+                with suppress(psycopg.Error):
+                    conn.cancel()
 
     def add(self, parts: Sequence[Part], sums: Sequence[Sum]) -> None:
         with self.lock:
@@ -68,7 +97,7 @@ def sum_up(
 
 
 def _run(works: Sequence[_Work], jobs: int, progress: VerifyProgress) -> None:
-    """Empty the queues; the first error ends all sessions after what they are reading."""
+    """Empty the queues; the first error ends all sessions."""
     stop = Event()
     with ThreadPoolExecutor(max(1, jobs * len(works))) as pool:
         futures = [
@@ -76,14 +105,18 @@ def _run(works: Sequence[_Work], jobs: int, progress: VerifyProgress) -> None:
             for work in works
             for _unused in range(min(jobs, len(work.queue)))
         ]
-        done, _unused = wait(futures, return_when=FIRST_EXCEPTION)
+        done, running = wait(futures, return_when=FIRST_EXCEPTION)
         stop.set()
+        while running:  # a statement may only just begin when its session is told to end
+            for work in works:
+                work.cancel()
+            _ended, running = wait(running, CANCEL_AGAIN_S)
     for future in [*done, *futures]:
         future.result()
 
 
 def _read(work: _Work, stop: Event, progress: VerifyProgress) -> None:
-    with work.side.session() as conn:
+    with work.side.session() as conn, work.registered(conn):
         while not stop.is_set():
             try:
                 parts = work.queue.popleft()

@@ -25,7 +25,7 @@ from .catalog import Catalog, Table, dotted
 from .catalog_diff import Difference, RoleMap
 from .checksum import Dialect, Sum
 from .connection import connect, translated
-from .side import LARGE_OBJECTS, Shape, Side, begin, large_objects, shape
+from .side import LARGE_OBJECTS, LOCK_TIMEOUT, Shape, Side, begin, large_objects, shape
 from .summing import Sums, sum_up
 from .verdict import SequenceDifference, TableResult, Verdict
 from .verify_progress import VerifyProgress
@@ -116,6 +116,7 @@ class _Found(NamedTuple):
 
 
 def _read(conn: Connection) -> _Found:
+    conn.execute(LOCK_TIMEOUT)
     row = conn.execute(SERVER_ENCODING).fetchone()
     return _Found(catalog.read(conn), str(row[0]) if row else "")
 
