@@ -105,6 +105,7 @@ BEGIN
   RETURN n;
 END $$;
 CREATE TABLE public.first AS SELECT n, repeat('x', 300) AS filler FROM generate_series(1, 9000) n;
+CREATE UNLOGGED TABLE public.fleeting AS SELECT n FROM generate_series(1, 10) n;
 CREATE TABLE public.small AS SELECT n FROM generate_series(1, 10) n;
 CREATE TABLE public.big (n integer {check}, filler text);
 INSERT INTO public.big SELECT n, repeat('x', 100) FROM generate_series(1, 200000) n;

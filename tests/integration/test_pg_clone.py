@@ -152,6 +152,23 @@ def test_indexes_that_a_newer_server_refuses_are_findings_and_all_rows_arrive(
     assert there == {name: sums for name, sums in here.items() if name != "shop.filled"}
 
 
+def test_the_users_rows_in_an_extensions_table_arrive(source, target, run_module, as_superuser):
+    for server, rows in ((source, "(1, 'system'), (2, 'mine')"), (target, "(1, 'system')")):
+        execute(server, "CREATE EXTENSION pg_trgm; CREATE TABLE public.config (n int, kind text)")
+        execute(server, f"INSERT INTO public.config VALUES {rows}")
+        with as_superuser(server) as conn:
+            conn.execute(
+                "ALTER EXTENSION pg_trgm ADD TABLE public.config;"
+                " UPDATE pg_extension SET extconfig = ARRAY['public.config'::regclass],"
+                " extcondition = ARRAY[$$WHERE kind <> 'system'$$]"
+                " WHERE extname = 'pg_trgm'"
+            )
+    assert run_module(pg_clone, source=source, target=target)["rows"] == 1
+    with as_superuser(target) as conn:
+        found = conn.execute("SELECT n, kind FROM public.config ORDER BY n").fetchall()
+    assert found == [(1, "system"), (2, "mine")]
+
+
 @pytest.mark.source_major(10)
 def test_version_10_arrives_on_17(source, target, run_module, contents_of):
     execute(source, OLD)

@@ -45,7 +45,7 @@ ROWS = Part(
     payload={
         "oid": 1, "target": '"public"."t"', "read": 'COPY "public"."t" TO STDOUT',
         "before": ['TRUNCATE ONLY "public"."t"'], "write": 'COPY "public"."t" FROM STDIN',
-        "after": ['ANALYZE "public"."t"'],
+        "after": ['ANALYZE "public"."t"'], "undo": ['TRUNCATE ONLY "public"."t"'],
     },
 )  # fmt: skip
 

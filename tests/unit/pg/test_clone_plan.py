@@ -31,7 +31,7 @@ def table(oid, name, size=0, kind="r", **changes):
         "oid": oid, "nspname": "public", "relname": name, "relkind": kind,
         "relispartition": False, "relhassubclass": False, "inherits": False, "reltuples": 1000.0,
         "relispopulated": True, "heap_bytes": size, "toast_bytes": 0, "columns": ["id"],
-        "has_columns": True,
+        "has_columns": True, "unlogged": False,
     }  # fmt: skip
     return Table(**{**values, **changes})
 
@@ -60,6 +60,7 @@ def relations(tables, indexes=(), constraints=(), belongs=None, needed=()):
         {each.oid: each for each in constraints},
         belongs or {},
         frozenset(needed),
+        [],
         [],
     )
 

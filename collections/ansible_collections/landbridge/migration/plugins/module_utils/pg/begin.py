@@ -15,12 +15,13 @@ from .copy import Sides
 from .findings import Finding
 from .lay_down import first_line, lay_down
 from .part import Part
-from .plan import Plan, Setting, build
+from .plan import Plan, Setting, build, configured
 from .queue import Outcome, Record
-from .relations import Relations
+from .relations import Configured, Relations
 from .request import Request
 from .schema import PG_POLICY, Schema
 from .sessions import Sessions
+from .text import qualified
 from .toc import Entry, split
 
 
@@ -59,6 +60,7 @@ class Begin:
         resume.check_schema(record, schema.digest(entries))
         parts, done = self.sessions.parts()
         written = resume.written(record, counts)
+        written += resume.emptied(self.sessions.target, parts, done)
         return parts, resume.undo(self.sessions.target, parts, done, written, counts, self.request)
 
     def _read(self) -> tuple[Relations, list[Entry]]:
@@ -80,8 +82,24 @@ class Begin:
         planned = build(sorted_, found, self.setting)
         with translated("source"):
             objects = large_objects.read(self.sessions.source)
+            extensions = [configured(each) for each in self._filled(found.configured)]
         version = self.sides.source.server_version
-        return Plan(planned.ddl, [*planned.parts, *large_objects.parts(objects, version)])
+        others = [*large_objects.parts(objects, version), *extensions]
+        return Plan(planned.ddl, [*planned.parts, *others])
+
+    def _filled(self, tables: Sequence[Configured]) -> Iterable[Configured]:
+        """Yield the extensions' tables that hold rows of the user's."""
+        names = [qualified(each.nspname, each.relname) for each in tables]
+        asked = [
+            f"SELECT EXISTS (SELECT FROM ONLY {name} {each.condition})"  # noqa: S608 - quoted
+            for name, each in zip(names, tables, strict=True)
+        ]
+        if asked:
+            cursor = self.sessions.source.execute("; ".join(asked).encode())
+            for table in tables:
+                if next(iter(cursor))[0]:
+                    yield table
+                cursor.nextset()
 
     def _policies(self, sorted_: Schema) -> Iterable[Entry]:
         """Yield the entries after the data, their policies in the target's role names."""

@@ -76,6 +76,7 @@ def _payload(group: Sequence[LargeObject], server_version: int) -> dict[str, obj
     chunk = "pg_temp.landbridge_piece"
     return {
         "objects": [each.oid for each in group],
+        "undo": [f"SELECT lo_unlink({each.oid})" for each in group],
         "rows_expected": None,
         "read": f"COPY (SELECT oid, piece, {data} FROM {pieces}) TO STDOUT",  # noqa: S608
         "before": [

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from .build import after_data, table_build
+from .build import UNKNOWN_S, after_data, table_build
 from .part import (
     BATCH,
     COPY,
@@ -20,7 +20,7 @@ from .part import (
     Part,
     copy_cost_s,
 )
-from .relations import PG_CLASS, Index, Relations, Table
+from .relations import PG_CLASS, Configured, Index, Relations, Table
 from .schema import PG_STATISTIC_EXT, Schema
 from .text import qualified
 from .toc import Entry
@@ -140,6 +140,7 @@ def _batches(
                     "columns": table.columns,
                     "create": created.get(table.oid),
                     "copy": table.heap_bytes > 0,
+                    "unlogged": table.unlogged,
                     "after": [
                         statement
                         for entry in schema.after.get(table.oid, ())
@@ -196,8 +197,15 @@ def _copies(
         yield _only_generated(table, target)
         return
     after = [f"ANALYZE {target}"] if analyze else []
-    common = {"oid": table.oid, "name": table.name, "rows_expected": table.rows_expected,
-              "target": target, "after": after}  # fmt: skip
+    common = {
+        "oid": table.oid,
+        "name": table.name,
+        "target": target,
+        "unlogged": table.unlogged,
+        "rows_expected": table.rows_expected,
+        "after": after,
+        "undo": [f"TRUNCATE ONLY {target}"],
+    }
     if not ranges:
         payload = {
             **common,
@@ -228,6 +236,8 @@ def _only_generated(table: Table, target: str) -> Part:
         "oid": table.oid,
         "name": table.name,
         "target": target,
+        "unlogged": table.unlogged,
+        "undo": [f"TRUNCATE ONLY {target}"],
         "rows_expected": table.rows_expected,
         "read": f"COPY (SELECT FROM ONLY {target}) TO STDOUT",
         "before": [f"TRUNCATE ONLY {target}", f"CREATE TEMP TABLE {counted} () ON COMMIT DROP"],
@@ -236,6 +246,24 @@ def _only_generated(table: Table, target: str) -> Part:
     }
     cost_s = copy_cost_s(table.bytes)
     return Part(f"copy:{table.oid}", COPY, table.name, cost_s, (), payload, table.bytes)
+
+
+def configured(table: Configured) -> Part:
+    """Return the part of the user's rows in an extension's table."""
+    name = f"{table.nspname}.{table.relname}"
+    target, columns = qualified(table.nspname, table.relname), ", ".join(table.columns)
+    payload = {
+        "oid": table.oid,
+        "name": name,
+        "target": target,
+        "rows_expected": None,
+        "read": f"COPY (SELECT {columns} FROM ONLY {target} {table.condition}) TO STDOUT",  # noqa: S608
+        "before": [],
+        "write": f"COPY {target} ({columns}) FROM STDIN",
+        "after": [],
+        "undo": [f"DELETE FROM ONLY {target} {table.condition}"],  # noqa: S608 - the extension's
+    }
+    return Part(f"configured:{table.oid}", COPY, name, UNKNOWN_S, payload=payload)
 
 
 def split(table: Table, jobs: int) -> list[tuple[int, int | None]]:

@@ -32,7 +32,8 @@ SELECT c.oid, nspname, relname, relkind::text, relispartition, relhassubclass,
               WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped {{stored}}
               ORDER BY attnum) AS columns,
        EXISTS (SELECT FROM pg_attribute
-                WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS has_columns
+                WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS has_columns,
+       relpersistence = 'u' AS unlogged
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
  WHERE relkind IN ('r', 'p', 'm', 'f', 'v', 'S') AND relpersistence <> 't' AND {USER_SCHEMA}
    AND NOT EXISTS (SELECT FROM pg_depend
@@ -101,6 +102,19 @@ SELECT DISTINCT relid
                             'pg_publication_rel'::regclass)
        END"""
 
+# Tables of extensions whose rows are the user's: those that fulfil the condition.
+CONFIGURED = """\
+SELECT c.oid, nspname, relname, condition,
+       ARRAY(SELECT quote_ident(attname)
+               FROM pg_attribute
+              WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped {stored}
+              ORDER BY attnum)
+  FROM (SELECT unnest(extconfig) AS oid, unnest(extcondition) AS condition
+          FROM pg_extension) AS configured
+  JOIN pg_class c ON c.oid = configured.oid
+  JOIN pg_namespace n ON n.oid = relnamespace
+ WHERE relkind = 'r'"""
+
 REPLICATION = """\
 SELECT 'publication', pubname::text FROM pg_publication
 UNION ALL
@@ -127,6 +141,7 @@ class Table:
     toast_bytes: int
     columns: list[str]
     has_columns: bool
+    unlogged: bool  # a crash empties it
 
     @property
     def name(self) -> str:
@@ -169,11 +184,22 @@ class Constraint:
     condeferred: bool
 
 
+class Configured(NamedTuple):
+    """A table of an extension, and the condition that the user's rows in it fulfil."""
+
+    oid: int
+    nspname: str
+    relname: str
+    condition: str
+    columns: list[str]
+
+
 class Relations(NamedTuple):
     """The user's relations, and what else a plan needs of the catalogs.
 
     ``belongs``: the table of an entry, by class and OID. ``needed``: OIDs of relations that are
     made from. ``replication``: publications and subscriptions by kind and name.
+    ``configured``: tables of extensions.
     """
 
     tables: Mapping[int, Table]
@@ -182,6 +208,7 @@ class Relations(NamedTuple):
     belongs: Mapping[tuple[int, int], int]
     needed: frozenset[int]
     replication: list[tuple[str, str]]
+    configured: list[Configured]
 
     def indexes_of(self) -> Mapping[int, list[Index]]:
         """The indexes by their table."""
@@ -210,7 +237,8 @@ def read(conn: Connection) -> Relations:
         found = [
             conn.execute(query.encode())
             for query in (
-                TABLES.format(stored=stored), INDEXES, CONSTRAINTS, BELONGS, NEEDED, REPLICATION
+                TABLES.format(stored=stored), INDEXES, CONSTRAINTS, BELONGS, NEEDED, REPLICATION,
+                CONFIGURED.format(stored=stored),
             )
         ]  # fmt: skip
     tables = [Table(*row) for row in found[0]]
@@ -223,4 +251,5 @@ def read(conn: Connection) -> Relations:
         {(class_oid, oid): table for class_oid, oid, table in found[3]},
         frozenset(oid for (oid,) in found[4]),
         found[5].fetchall(),
+        [Configured(*row) for row in found[6]],
     )

@@ -13,7 +13,7 @@ from .part import BATCH, COPY, Part
 from .preconditions import Database
 from .queue import Outcome, Record
 from .request import Request
-from .text import array_literal, json_literal
+from .text import array_literal, json_literal, literal
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -52,6 +52,28 @@ def check_unwritten(record: Record, counts: Activity) -> None:
 def written(record: Record, counts: Activity) -> list[str]:
     """Return the OIDs of the tables that were written to since the copy began."""
     return changed(record.activity, counts)
+
+
+def emptied(
+    target: Connection, parts: Sequence[Part], done: Mapping[str, Outcome]
+) -> Iterator[str]:
+    """Yield the source's OIDs of unlogged tables that lost their rows: the target crashed."""
+    expected = {
+        str(table["oid"]): (table["target"], (done[part.id].tables or {}).get(str(table["oid"])))
+        for part in parts
+        if part.id in done
+        for table in part.payload.get("tables", [part.payload])
+        if table.get("unlogged")
+    }
+    counts = [
+        f"SELECT {literal(oid)}, count(*) FROM ONLY {name}"  # noqa: S608 - quoted
+        for oid, (name, _) in expected.items()
+    ]
+    if counts:
+        with translated("target"):
+            for oid, count in target.execute(" UNION ALL ".join(counts).encode()):
+                if count != expected[oid][1]:
+                    yield oid
 
 
 def undo(
@@ -106,7 +128,5 @@ def _emptied(part: Part) -> Iterator[str]:
         for table in part.payload["tables"]:
             if table["create"] is not None:  # what was made before is truncated by the copy
                 yield f"DROP TABLE {table['target']}"
-    elif "objects" in part.payload:
-        yield from (f"SELECT lo_unlink({oid})" for oid in part.payload["objects"])
     else:
-        yield f"TRUNCATE ONLY {part.payload['target']}"
+        yield from part.payload["undo"]
