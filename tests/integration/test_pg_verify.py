@@ -360,7 +360,7 @@ def test_every_object_that_differs_is_named(verify):
             id="function",
         ),
         pytest.param(
-            'CREATE OR REPLACE VIEW rich AS SELECT id, name, 0::numeric AS "Year" FROM customers',
+            'CREATE OR REPLACE VIEW rich AS SELECT id, name, 0::float8 AS "Year" FROM customers',
             "view public.rich: definition is",
             id="view",
         ),
