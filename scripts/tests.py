@@ -63,7 +63,7 @@ def parts() -> list[Part]:
         Part("integration", (*PYTEST, *PARALLEL, *on_servers), 2, rest),
         Part("fault", (*PYTEST, *PARALLEL, "tests/faults"), 2, rest),
         Part("molecule", ("scripts/molecule",), 1, rest),
-        Part("e2e", (*PYTEST, "tests/e2e"), 1, rest),
+        Part("e2e", (*PYTEST, *PARALLEL, "tests/e2e"), 2, rest),
     ]
 
 
