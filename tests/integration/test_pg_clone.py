@@ -325,6 +325,19 @@ class TestRefusals:
             conn.execute(f"ALTER DATABASE {target['dbname']} OWNER TO CURRENT_USER")
         assert "may not create schemas" in refused()
 
+    def test_a_table_that_we_may_not_read(self, source, refused, as_superuser):
+        with as_superuser(source) as conn:
+            conn.execute("CREATE TABLE public.theirs ()")
+        assert "may not read 1 tables or sequences, first public.theirs" in refused()
+
+    def test_rows_that_row_security_hides_from_us(self, source, refused):
+        execute(
+            source,
+            "CREATE TABLE public.guarded (); ALTER TABLE public.guarded ENABLE ROW LEVEL SECURITY;"
+            "ALTER TABLE public.guarded FORCE ROW LEVEL SECURITY",
+        )
+        assert "would hide rows of 1 tables" in refused()
+
     def test_programs_that_are_not_there(self, tmp_path, refused):
         assert str(tmp_path) in refused(bin_dir=str(tmp_path))
 

@@ -32,6 +32,7 @@ def table(oid, name, size=0, kind="r", **changes):
         "relispartition": False, "relhassubclass": False, "inherits": False, "reltuples": 1000.0,
         "relispopulated": True, "heap_bytes": size, "toast_bytes": 0, "columns": ["id"],
         "has_columns": True, "unlogged": False,
+        "readable": True, "row_security_active": False,
     }  # fmt: skip
     return Table(**{**values, **changes})
 

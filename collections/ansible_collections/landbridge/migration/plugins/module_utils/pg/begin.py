@@ -73,6 +73,7 @@ class Begin:
             )  # fmt: skip
             with translated("source"):
                 found = relations.read(self.sessions.source)
+            preconditions.check_readable(found.tables.values(), self.sessions.source.info.user)
             return found, split(dumping.result())
 
     def _plan(self, found: Relations, entries: Sequence[Entry]) -> Plan:

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PreconditionError
 from .connection import translated
-from .relations import USER_SCHEMA
+from .relations import USER_SCHEMA, Table
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -158,4 +158,21 @@ def check_empty(
             f"target: the database already holds {len(foreign)} other relations,"
             f" first {foreign[0]}",
             hint="Name an empty target database, or list in adopt what may stay.",
+        )
+
+
+def check_readable(tables: Iterable[Table], user: str) -> None:
+    """Raise PreconditionError if the source's role does not see every row."""
+    found = sorted(tables, key=lambda table: table.name)
+    if denied := [t.name for t in found if t.relkind in ("r", "p", "S") and not t.readable]:
+        raise PreconditionError(
+            f"source: {user} may not read {len(denied)} tables or sequences, first {denied[0]}",
+            hint=f"GRANT pg_read_all_data TO {user} (from version 14 on), or SELECT on them and"
+            " USAGE on their schemas.",
+        )
+    if hidden := [table.name for table in found if table.row_security_active]:
+        raise PreconditionError(
+            f"source: row security would hide rows of {len(hidden)} tables from {user},"
+            f" first {hidden[0]}",
+            hint=f"ALTER ROLE {user} BYPASSRLS, or connect as the tables' owner.",
         )

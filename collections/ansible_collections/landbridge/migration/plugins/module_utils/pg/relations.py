@@ -33,7 +33,9 @@ SELECT c.oid, nspname, relname, relkind::text, relispartition, relhassubclass,
               ORDER BY attnum) AS columns,
        EXISTS (SELECT FROM pg_attribute
                 WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS has_columns,
-       relpersistence = 'u' AS unlogged
+       relpersistence = 'u' AS unlogged,
+       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
+       relkind = 'r' AND row_security_active(c.oid) AS row_security_active
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
  WHERE relkind IN ('r', 'p', 'm', 'f', 'v', 'S') AND relpersistence <> 't' AND {USER_SCHEMA}
    AND NOT EXISTS (SELECT FROM pg_depend
@@ -142,6 +144,8 @@ class Table:
     columns: list[str]
     has_columns: bool
     unlogged: bool  # a crash empties it
+    readable: bool  # by the role of the connection
+    row_security_active: bool  # for that role
 
     @property
     def name(self) -> str:
