@@ -30,7 +30,7 @@ class Conflict(LocalCloudError):  # noqa: N818  # HTTP's 409
         super().__init__(message, code=code, status=409)
 
 
-class NotFound(LocalCloudError):  # noqa: N818  # HTTP's 404
+class NotFound(LocalCloudError):  # noqa: N818 - as HTTP names it
     """What was asked about is not there."""
 
     def __init__(self, message: str) -> None:
