@@ -88,19 +88,17 @@ class Begin:
         others = [*large_objects.parts(objects, version), *extensions]
         return Plan(planned.ddl, [*planned.parts, *others])
 
-    def _filled(self, tables: Sequence[Configured]) -> Iterable[Configured]:
-        """Yield the extensions' tables that hold rows of the user's."""
+    def _filled(self, tables: Sequence[Configured]) -> list[Configured]:
+        """Return the extensions' tables that hold rows of the user's."""
+        if not tables:
+            return []
         names = [qualified(each.nspname, each.relname) for each in tables]
         asked = [
-            f"SELECT EXISTS (SELECT FROM ONLY {name} {each.condition})"  # noqa: S608 - quoted
-            for name, each in zip(names, tables, strict=True)
+            f"SELECT {n} WHERE EXISTS (SELECT FROM ONLY {name} {each.condition})"  # noqa: S608
+            for n, (name, each) in enumerate(zip(names, tables, strict=True))
         ]
-        if asked:
-            cursor = self.sessions.source.execute("; ".join(asked).encode())
-            for table in tables:
-                if next(iter(cursor))[0]:
-                    yield table
-                cursor.nextset()
+        cursor = self.sessions.source.execute(" UNION ALL ".join(asked).encode())
+        return [tables[n] for (n,) in cursor]
 
     def _policies(self, sorted_: Schema) -> Iterable[Entry]:
         """Yield the entries after the data, their policies in the target's role names."""

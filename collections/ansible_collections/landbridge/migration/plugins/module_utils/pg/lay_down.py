@@ -64,6 +64,7 @@ def _decide(
             raise PostgresError(
                 f"target: {problem['message']}, in {first_line(problem['statement'])}",
                 sqlstate=problem["sqlstate"],
+                hint="Make it on the target beforehand, or drop it from the source.",
             )
         findings.append(
             Finding(

@@ -67,7 +67,7 @@ def emptied(
     }
     counts = [
         f"SELECT {literal(oid)}, count(*) FROM ONLY {name}"  # noqa: S608 - quoted
-        for oid, (name, _) in expected.items()
+        for oid, (name, rows) in expected.items()
     ]
     if counts:
         with translated("target"):
