@@ -6,6 +6,7 @@ import stat
 import psycopg
 import pytest
 
+from ansible_collections.landbridge.migration.plugins.module_utils.pg import plan
 from ansible_collections.landbridge.migration.plugins.modules import pg_clone
 
 pytestmark = pytest.mark.postgres
@@ -43,6 +44,15 @@ def test_a_mixed_database_arrives_equal_and_a_second_run_changes_nothing(
     assert second["changed"] is False
     assert second["rows"] == first["rows"] == first["evidence"]["rows"] > 90_000
     assert second["parts_resumed"] == second["parts_count"]
+
+
+def test_large_tables_arrive_equal_in_ranges_too(mixed, run_module, contents_of, monkeypatch):
+    monkeypatch.setattr(plan, "SPLIT_FROM_S", 0.01)
+    run_module(pg_clone, **mixed, jobs=4)
+    assert contents_of(mixed["target"]) == contents_of(mixed["source"])
+    with psycopg.connect(**mixed["target"]) as conn:
+        ranges = conn.execute("SELECT count(*) FROM landbridge.part WHERE label ~ 'from page'")
+        assert ranges.fetchone()[0] > 2
 
 
 def test_a_renamed_role_owns_and_may_what_the_old_one_did(mixed, run_module, schema_of):

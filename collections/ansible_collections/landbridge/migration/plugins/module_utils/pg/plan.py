@@ -8,8 +8,8 @@ first row is then copied after the statements for a few tables, not after those 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from .build import UNKNOWN_S, after_data, table_build
 from .part import (
@@ -130,30 +130,32 @@ def _batches(
     tables = [table for table in relations.ordinary() if table.oid in small]
     for number, group in enumerate(groups(tables, setting.small_sessions)):
         size = sum(table.bytes for table in group)
-        payload = {
-            "tables": [
-                {
-                    "oid": table.oid,
-                    "name": table.name,
-                    "bytes": table.bytes,
-                    "target": qualified(table.nspname, table.relname),
-                    "columns": table.columns,
-                    "create": created.get(table.oid),
-                    "copy": table.heap_bytes > 0,
-                    "unlogged": table.unlogged,
-                    "after": [
-                        statement
-                        for entry in schema.after.get(table.oid, ())
-                        for statement in entry.statements
-                        if table.oid in created or entry.class_oid != PG_STATISTIC_EXT
-                    ],
-                }
-                for table in group
-            ]
-        }
+        payload = {"tables": [_batched(table, schema, created) for table in group]}
         cost_s = len(group) * SMALL_TABLE_S + copy_cost_s(size)
         label = f"{len(group)} small tables, first {group[0].name}"
         yield Part(f"batch:{number}", BATCH, label, cost_s, payload=payload, bytes=size)
+
+
+def _batched(table: Table, schema: Schema, created: Mapping[int, list[str]]) -> dict[str, Any]:
+    """Return what a batch must know of a table; what was made before has its statistics objects."""
+    sunk = table.oid in created
+    after = [
+        statement
+        for entry in schema.after.get(table.oid, ())
+        for statement in entry.statements
+        if sunk or entry.class_oid != PG_STATISTIC_EXT
+    ]
+    return {
+        "oid": table.oid,
+        "name": table.name,
+        "bytes": table.bytes,
+        "target": qualified(table.nspname, table.relname),
+        "columns": table.columns,
+        "create": created.get(table.oid),
+        "copy": table.heap_bytes > 0,
+        "unlogged": table.unlogged,
+        "after": after,
+    }
 
 
 def groups(tables: Sequence[Table], sessions: int) -> Iterator[list[Table]]:
@@ -186,66 +188,68 @@ def _big(table: Table, schema: Schema, relations: Relations, setting: Setting) -
 def _copies(
     table: Table, ranges: Sequence[tuple[int, int | None]], *, analyze: bool
 ) -> Iterator[Part]:
-    """Yield the parts that carry a table's rows.
-
-    A range goes into a table that is empty but for other ranges: nothing to truncate or freeze.
-    """
+    """Yield the parts that carry a table's rows."""
     target = qualified(table.nspname, table.relname)
-    columns = ", ".join(table.columns)
-    listed = f"{target} ({columns})" if columns else target
-    if table.has_columns and not columns:
-        yield _only_generated(table, target)
-        return
-    after = [f"ANALYZE {target}"] if analyze else []
     common = {
         "oid": table.oid,
         "name": table.name,
         "target": target,
         "unlogged": table.unlogged,
         "rows_expected": table.rows_expected,
-        "after": after,
+        "after": [f"ANALYZE {target}"] if analyze else [],
         "undo": [f"TRUNCATE ONLY {target}"],
     }
-    if not ranges:
+    if table.has_columns and not table.columns:
+        yield _whole(table, {**common, **_counted_out(target)})
+    elif ranges:
+        yield from _ranges(table, ranges, common)
+    else:
+        columns = f" ({', '.join(table.columns)})" if table.columns else ""
         payload = {
-            **common,
-            "read": f"COPY {listed} TO STDOUT",
+            "read": f"COPY {target}{columns} TO STDOUT",
             "before": [f"TRUNCATE ONLY {target}"],
-            "write": f"COPY {listed} FROM STDIN WITH (FREEZE)",
+            "write": f"COPY {target}{columns} FROM STDIN WITH (FREEZE)",
         }
-        cost_s = copy_cost_s(table.bytes)
-        yield Part(f"copy:{table.oid}", COPY, table.name, cost_s, (), payload, table.bytes)
-    for low, high in ranges:
-        below = "" if high is None else f" AND ctid < '({high},0)'"
-        rows = f"SELECT {columns} FROM ONLY {target} WHERE ctid >= '({low},0)'{below}"  # noqa: S608
-        payload = {
-            **common,
-            "read": f"COPY ({rows}) TO STDOUT",
-            "before": [],
-            "write": f"COPY {listed} FROM STDIN",
-        }
-        size = table.bytes // len(ranges)
-        label = f"{table.name} from page {low}"
-        yield Part(f"copy:{table.oid}:{low}", COPY, label, copy_cost_s(size), (), payload, size)
+        yield _whole(table, {**common, **payload})
 
 
-def _only_generated(table: Table, target: str) -> Part:
-    """Return the part of a table none of whose columns can be written: it is counted out."""
+def _whole(table: Table, payload: Mapping[str, Any]) -> Part:
+    cost_s = copy_cost_s(table.bytes)
+    return Part(f"copy:{table.oid}", COPY, table.name, cost_s, (), payload, table.bytes)
+
+
+def _counted_out(target: str) -> dict[str, Any]:
+    """Return how to carry a table none of whose columns can be written: by its row count."""
     counted = "pg_temp.landbridge_row"
-    payload = {
-        "oid": table.oid,
-        "name": table.name,
-        "target": target,
-        "unlogged": table.unlogged,
-        "undo": [f"TRUNCATE ONLY {target}"],
-        "rows_expected": table.rows_expected,
+    return {
         "read": f"COPY (SELECT FROM ONLY {target}) TO STDOUT",
         "before": [f"TRUNCATE ONLY {target}", f"CREATE TEMP TABLE {counted} () ON COMMIT DROP"],
         "write": f"COPY {counted} FROM STDIN",
         "after": [f"INSERT INTO {target} SELECT FROM {counted}", f"ANALYZE {target}"],
     }
-    cost_s = copy_cost_s(table.bytes)
-    return Part(f"copy:{table.oid}", COPY, table.name, cost_s, (), payload, table.bytes)
+
+
+def _ranges(
+    table: Table, ranges: Sequence[tuple[int, int | None]], common: Mapping[str, Any]
+) -> Iterator[Part]:
+    """Yield a part for each range of pages.
+
+    It goes into a table that is empty but for other ranges: nothing to truncate or to freeze.
+    """
+    columns = ", ".join(table.columns)
+    size = table.bytes // len(ranges)
+    for low, high in ranges:
+        below = "" if high is None else f" AND ctid < '({high},0)'"
+        within = f"ctid >= '({low},0)'{below}"
+        rows = f"SELECT {columns} FROM ONLY {common['target']} WHERE {within}"  # noqa: S608
+        payload = {
+            **common,
+            "read": f"COPY ({rows}) TO STDOUT",
+            "before": [],
+            "write": f"COPY {common['target']}{f' ({columns})' if columns else ''} FROM STDIN",
+        }
+        label = f"{table.name} from page {low}"
+        yield Part(f"copy:{table.oid}:{low}", COPY, label, copy_cost_s(size), (), payload, size)
 
 
 def configured(table: Configured) -> Part:
