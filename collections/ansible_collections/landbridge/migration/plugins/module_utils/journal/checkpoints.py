@@ -14,7 +14,7 @@ from ..errors import PreconditionError
 from .fingerprint import Requirement
 from .records import Checkpoint, Place
 
-# The order of architecture.md; a stage that is not here comes after all that are.
+# The order in which migrate.yml has them; one that is not here comes after all that are.
 STAGES = (
     "preflight",
     "credentials",
