@@ -82,4 +82,4 @@ clean: ## Undo all of the above; CACHE=1 removes the downloaded binaries, too
 	@rm -rf .venv .localcloud .landbridge .pytest_cache .mypy_cache .ruff_cache .ansible build
 	@rm -rf collections/ansible_collections/landbridge/migration/tests/output
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	@$(if $(CACHE),rm -rf "$(CACHE_DIR)")
+	@$(if $(filter 1,$(CACHE)),rm -rf "$(CACHE_DIR)")
