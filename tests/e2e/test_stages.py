@@ -87,6 +87,18 @@ def test_rolled_back_after_cutover_every_new_write_is_there(migration):
     assert orders(migration.side("new")) == 1002
 
 
+def test_what_led_to_cutover_is_not_done_again_after_it(migration):
+    migration.variables["landbridge_on_failure"] = "rollback"
+    assert migration.run("--limit", "shop").returncode == 0
+    with connect(migration.side("new"), user="shop_app", password=APP_PASSWORD) as conn:
+        conn.execute("INSERT INTO orders (customer, paid) VALUES (7, 7)")
+    again = migration.run("--limit", "shop", "-e", "landbridge_redo=verify")
+    assert again.returncode != 0
+    assert "shop was cut over: the target serves, and nothing was done" in again.said
+    assert orders(migration.side("new")) == 1001
+    refused(migration.side("old"))
+
+
 def test_after_finalize_there_is_no_way_back(migration):
     assert migration.run("--limit", "shop").returncode == 0
     done = migration.run("--limit", "shop", playbook="playbooks/finalize.yml")
