@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import sessions
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone import sessions
 from ansible_collections.landbridge.migration.plugins.modules import pg_clone
 from tests.fix_clone import GATED, INDEXED, processes_of
 

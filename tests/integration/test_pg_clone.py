@@ -6,7 +6,7 @@ import stat
 import psycopg
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import plan
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone import plan
 from ansible_collections.landbridge.migration.plugins.modules import pg_clone
 
 pytestmark = pytest.mark.postgres

@@ -7,8 +7,8 @@ import pytest
 from psycopg import sql
 
 from ansible_collections.landbridge.migration.plugins.module_utils.errors import PostgresError
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import database
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.database import database
 from ansible_collections.landbridge.migration.plugins.modules import pg_database, pg_roles
 
 pytestmark = pytest.mark.postgres

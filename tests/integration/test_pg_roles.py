@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from ansible_collections.landbridge.migration.plugins.module_utils.errors import PostgresError
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.roles import (
     role_apply,
     server_roles,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
 from ansible_collections.landbridge.migration.plugins.modules import pg_roles
 
 pytestmark = pytest.mark.postgres

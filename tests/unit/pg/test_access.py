@@ -3,7 +3,7 @@
 import pytest
 
 from ansible_collections.landbridge.migration.plugins.module_utils.errors import PreconditionError
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.access import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.fence.access import (
     MARK,
     Access,
     Change,

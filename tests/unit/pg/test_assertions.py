@@ -2,7 +2,7 @@
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.assertions import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.fence.assertions import (
     Question,
     judge,
 )

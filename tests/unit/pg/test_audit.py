@@ -5,21 +5,23 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import audit_sql
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit import estimate
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit_facts import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit import audit_sql
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit.audit import estimate
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit.audit_facts import (
     Facts,
     Hazard,
     Index,
     Role,
     Server,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit_hazards import HAZARDS
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit_rules import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit.audit_hazards import (
+    HAZARDS,
+)
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit.audit_rules import (
     Question,
     findings,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog.catalog import (
     Catalog,
     Key,
     Table,

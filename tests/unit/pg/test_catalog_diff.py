@@ -2,8 +2,11 @@
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog import Catalog, Key
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog_diff import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog.catalog import (
+    Catalog,
+    Key,
+)
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog.catalog_diff import (
     diff,
     views_to_redefine,
 )

@@ -4,8 +4,11 @@ from itertools import pairwise
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog import Column, Table
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.checksum import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog.catalog import (
+    Column,
+    Table,
+)
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.verify.checksum import (
     BATCH_BYTES,
     BATCH_TABLES,
     BYTEA,

@@ -9,12 +9,11 @@ from ansible_collections.landbridge.migration.plugins.module_utils.errors import
     PostgresError,
     PreconditionError,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg import binaries, endpoint
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone import (
     activity,
     batch,
-    binaries,
     copy,
-    endpoint,
     grants,
     large_objects,
     meter,
@@ -25,20 +24,20 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg import (
     settings,
     statements,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.ownership import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.ownership import (
     Key,
     Right,
     State,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.part import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.part import (
     BARRIER,
     BATCH,
     COPY,
     SQL,
     Part,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.queue import Outcome
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.workers import Workers
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.queue import Outcome
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.workers import Workers
 
 ROWS = Part(
     "copy:1", COPY, "public.t", 1.0,

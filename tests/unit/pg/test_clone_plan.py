@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from ansible_collections.landbridge.migration.plugins.module_utils.errors import LandbridgeError
-from ansible_collections.landbridge.migration.plugins.module_utils.pg import plan
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.part import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone import plan
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.part import (
     BATCH,
     COPY,
     MB,
@@ -14,14 +14,14 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg.part impor
     Part,
     ranks,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.relations import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.relations import (
     Constraint,
     Index,
     Relations,
     Table,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.schema import classify
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.toc import Entry
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.schema import classify
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.toc import Entry
 
 SETTING = plan.Setting(jobs=2, small_sessions=2)
 

@@ -2,20 +2,25 @@
 
 import json
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog import Column, Table
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog_diff import Difference
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.checksum import Sum
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.differing import (
-    Differing,
-    Row,
-    RowDifference,
-    compare,
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog.catalog import (
+    Column,
+    Table,
+)
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.catalog.catalog_diff import (
+    Difference,
 )
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.sequences import (
     Name,
     Position,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.verdict import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.verify.checksum import Sum
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.verify.differing import (
+    Differing,
+    Row,
+    RowDifference,
+    compare,
+)
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.verify.verdict import (
     SequenceDifference,
     TableResult,
     Verdict,

@@ -3,7 +3,7 @@
 import pytest
 
 from ansible_collections.landbridge.migration.plugins.module_utils.errors import PreconditionError
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.extensions import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.database.extensions import (
     Available,
     Extension,
     Rights,

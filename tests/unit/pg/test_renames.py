@@ -2,7 +2,10 @@
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.renames import Rename, plan
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.fence.renames import (
+    Rename,
+    plan,
+)
 
 AWAY, BACK = Rename("shop", "shop_until"), Rename("shop_back", "shop")
 

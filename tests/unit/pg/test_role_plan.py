@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.role_plan import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.roles.role_plan import (
     Alter,
     Comment,
     Configure,
@@ -15,8 +15,10 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg.role_plan 
     mapped,
     plan,
 )
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.role_sql import split_list
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.roles import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.roles.role_sql import (
+    split_list,
+)
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.roles.roles import (
     Grant,
     Member,
     Needed,

@@ -2,7 +2,10 @@
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.toc import split, statements
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.toc import (
+    split,
+    statements,
+)
 
 HEADER = """\
 --

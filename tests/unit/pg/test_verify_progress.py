@@ -2,7 +2,7 @@
 
 import json
 
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.verify_progress import (
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.verify.progress import (
     VerifyProgress,
 )
 

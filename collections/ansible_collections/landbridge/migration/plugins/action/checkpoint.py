@@ -14,12 +14,7 @@ from ..module_utils.journal.checkpoints import (
     prerequisites,
     required_places,
 )
-from ..module_utils.journal.fingerprint import (
-    Requirement,
-    canonical,
-    input_hashes,
-    without_secrets,
-)
+from ..module_utils.journal.fingerprint import Requirement, canonical, input_hashes, without_secrets
 from ..module_utils.journal.records import Journal, Opening, Place, State, reach
 from ..plugin_utils.action_base import Arguments, JournalAction, now, require_lease
 

@@ -67,8 +67,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import NotConvergedError, reporting
-from ..module_utils.pg.assertions import Answer, Question, ask
 from ..module_utils.pg.connection import connect, server_spec
+from ..module_utils.pg.fence.assertions import Answer, Question, ask
 
 QUESTIONS = {
     "type": "list",

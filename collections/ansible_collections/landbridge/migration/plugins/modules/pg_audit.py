@@ -154,7 +154,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import env_fallback
 
 from ..module_utils.errors import reporting
-from ..module_utils.pg import audit
+from ..module_utils.pg.audit import audit
 from ..module_utils.pg.connection import server_spec
 
 

@@ -133,9 +133,9 @@ evidence:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
-from ..module_utils.pg.clone import clone
-from ..module_utils.pg.clone_options import argument_spec, request, result
-from ..module_utils.pg.progress import Progress
+from ..module_utils.pg.clone.clone import clone
+from ..module_utils.pg.clone.options import argument_spec, request, result
+from ..module_utils.pg.clone.progress import Progress
 
 
 def main() -> None:

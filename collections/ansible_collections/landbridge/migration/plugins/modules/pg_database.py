@@ -158,8 +158,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
 from ..module_utils.pg.connection import server_spec
-from ..module_utils.pg.database import FIXED
-from ..module_utils.pg.target_database import Outcome, converge
+from ..module_utils.pg.database.database import FIXED
+from ..module_utils.pg.database.target_database import Outcome, converge
 
 REPORTED = 100  # results over 700,000 characters are dropped by ansible-runner
 

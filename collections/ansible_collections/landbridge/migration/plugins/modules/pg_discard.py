@@ -35,8 +35,8 @@ RETURN = r"""
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
-from ..module_utils.pg import discard
 from ..module_utils.pg.connection import connect, server_spec
+from ..module_utils.pg.fence import discard
 
 
 def main() -> None:

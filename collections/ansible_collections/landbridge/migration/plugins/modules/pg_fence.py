@@ -111,8 +111,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
-from ..module_utils.pg import access, fence
 from ..module_utils.pg.connection import connect, server_spec
+from ..module_utils.pg.fence import access, fence
 from ..module_utils.waiting import Deadline
 
 REPORTED = 100  # results over 700,000 characters are dropped by ansible-runner

@@ -55,8 +55,8 @@ note:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
-from ..module_utils.pg.access import read_standing
 from ..module_utils.pg.connection import connect, server_spec
+from ..module_utils.pg.fence.access import read_standing
 
 
 def main() -> None:

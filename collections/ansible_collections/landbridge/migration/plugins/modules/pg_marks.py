@@ -34,8 +34,8 @@ evidence:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
-from ..module_utils.pg import marks
 from ..module_utils.pg.connection import connect, server_spec
+from ..module_utils.pg.fence import marks
 
 
 def main() -> None:

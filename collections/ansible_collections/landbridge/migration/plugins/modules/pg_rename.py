@@ -49,7 +49,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
 from ..module_utils.pg.connection import connect, server_spec
-from ..module_utils.pg.renames import Rename, converge
+from ..module_utils.pg.fence.renames import Rename, converge
 
 RENAMES = {
     "type": "list",

@@ -110,7 +110,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
 from ..module_utils.pg.connection import server_spec
-from ..module_utils.pg.server_roles import Outcome, converge
+from ..module_utils.pg.roles.server_roles import Outcome, converge
 
 REPORTED = 100  # results over 700,000 characters are dropped by ansible-runner
 

@@ -164,9 +164,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import reporting
-from ..module_utils.pg import verify
 from ..module_utils.pg.connection import server_spec
-from ..module_utils.pg.verify_progress import VerifyProgress
+from ..module_utils.pg.verify import verify
+from ..module_utils.pg.verify.progress import VerifyProgress
 
 MOST_JOBS = 8
 

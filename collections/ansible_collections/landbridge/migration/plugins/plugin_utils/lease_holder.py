@@ -27,12 +27,8 @@ try:
 except ImportError:
     psycopg = None  # type: ignore[assignment]  # its starter has it
 
-from ansible_collections.landbridge.migration.plugins.module_utils.journal import (
-    lease,
-)
-from ansible_collections.landbridge.migration.plugins.module_utils.journal.records import (
-    Run,
-)
+from ansible_collections.landbridge.migration.plugins.module_utils.journal import lease
+from ansible_collections.landbridge.migration.plugins.module_utils.journal.records import Run
 
 POLL_MS = 500  # without pidfds
 PAUSES_MS = (100, 200, 400, 800, 1600)
