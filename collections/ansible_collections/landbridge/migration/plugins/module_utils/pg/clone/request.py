@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -23,6 +23,10 @@ def exported(source: Connection) -> Iterator[str]:
     cursor.nextset()
     ((snapshot,),) = cursor
     yield str(snapshot)
+
+
+# What holds a snapshot, given the source's session that is to be in its transaction.
+Held: TypeAlias = Callable[["Connection"], AbstractContextManager[str]]
 
 
 class Live(Protocol):
@@ -52,5 +56,5 @@ class Request:
     bin_dir: str | None = None
     adopt: bool | Collection[str] = False
     check_mode: bool = False
-    snapshot: Callable[[Connection], AbstractContextManager[str]] = exported
+    snapshot: Held = exported
     live: Live | None = None
