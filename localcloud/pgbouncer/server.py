@@ -108,8 +108,8 @@ class PgBouncer:
         self._process = None
 
     def _gone(self, pid: int) -> bool:
-        if self._process is not None:
-            self._process.poll()
+        if self._process is not None and self._process.pid == pid:
+            return self._process.poll() is not None
         return not processes.alive(pid)
 
     def remove(self) -> None:

@@ -61,6 +61,7 @@ class Console:
         return self._conn.closed
 
     def close(self) -> None:
+        self._conn.close()  # or leaving the block would COMMIT, which the console does not know
         self._stack.close()
 
     def ask(self, statement: str) -> list[Row]:

@@ -1,9 +1,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""PgBouncer's file where this process can reach it: replaced whole, one writer at a time.
+"""PgBouncer's file where this process can reach it: replaced whole, in turn.
 
 Databases cross side by side and share the file, so each change is made to what the file says at
-that moment, under a lock on its folder, which leaves nothing behind. What costs time (writing, and
-waiting for the disk) can be done before: a file that has not changed since is then only renamed.
+that moment, under a lock on its folder, which leaves nothing behind and ends with its process. The
+lock may be kept for longer than a change, so that one crossing's RELOAD does not meet another.
+What costs time (writing, and waiting for the disk) can be done before: a file that has not changed
+since is then only renamed.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from urllib.parse import quote
 from ..errors import PreconditionError
 from ..waiting import Deadline, pauses, wait_for
 
-LOCK_WAIT_S = 10.0
+TURN_WAIT_S = 10.0  # of a change that has not taken its turn before
 
 Edit = Callable[[str], str]
 
@@ -41,10 +43,36 @@ class IniFile:
         self.path = Path(path).resolve()
         self._ahead = self.path.with_name(f".{self.path.name}.landbridge-{quote(purpose, safe='')}")
         self._ready: _Ready | None = None
+        self._turn: int | None = None
 
     def read(self) -> str:
         with self._told():
             return self.path.read_text(encoding="utf-8", errors="surrogateescape")
+
+    def take_turn(self, deadline: Deadline) -> None:
+        """Keep others from changing the file until `end_turn`. Raise DeadlineError if they do."""
+        if self._turn is not None:
+            return
+        with self._told():
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            wait_for(
+                lambda: _lock(folder),
+                bool,
+                what=f"another crossing at the pooler to end, which holds {self.path.parent}",
+                deadline=deadline,
+                last_seen=lambda _: "it is under way",
+                between=pauses(0.001, 0.05),
+            )
+        except BaseException:
+            os.close(folder)
+            raise
+        self._turn = folder
+
+    def end_turn(self) -> None:
+        if self._turn is not None:
+            os.close(self._turn)
+            self._turn = None
 
     def prepare(self, edit: Edit) -> None:
         """Write ahead what ``edit`` makes of the file now."""
@@ -56,7 +84,7 @@ class IniFile:
 
     def change(self, edit: Edit) -> bool:
         """Replace the file by what ``edit`` makes of it; return whether that differs."""
-        with self._locked():
+        with self._in_turn():
             before = self.read()
             after = edit(before)
             if after == before:
@@ -70,8 +98,8 @@ class IniFile:
 
     def settle(self) -> None:
         """Wait until the disk knows the file by its name: what is not worth anybody's waiting."""
-        with self._told(), self._folder() as folder:
-            os.fsync(folder)
+        with self._in_turn(), self._told():
+            os.fsync(self._turn or 0)
 
     def forget(self) -> None:
         """Remove what was written ahead and is not needed."""
@@ -92,24 +120,15 @@ class IniFile:
                 os.fsync(file.fileno())
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._told(), self._folder() as folder:
-            wait_for(
-                lambda: _lock(folder),
-                bool,
-                what=f"the lock on {self.path.parent}",
-                deadline=Deadline(LOCK_WAIT_S),
-                between=pauses(0.001, 0.05),
-            )
-            yield
-
-    @contextmanager
-    def _folder(self) -> Iterator[int]:
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    def _in_turn(self) -> Iterator[None]:
+        """Hold the turn: the one that is kept, or one for this block alone."""
+        kept = self._turn is not None
+        self.take_turn(Deadline(TURN_WAIT_S))
         try:
-            yield folder
+            yield
         finally:
-            os.close(folder)
+            if not kept:
+                self.end_turn()
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -27,3 +27,6 @@ class NoPooler:
 
     def resume(self, dbname: str) -> None:
         pass
+
+    def settle(self, dbname: str) -> None:
+        pass

@@ -9,8 +9,10 @@ What each command waits for was read in PgBouncer's source (admin.c, janitor.c, 
 - PAUSE also breaks off logins to the server that are under way, and counts them as failed. From
   then until one succeeds, each query that comes is answered with an error ("server login has been
   failing"). So a pause begins in a moment without a login.
-- RELOAD reads the whole file, sets TLS up anew and marks the connections of databases whose line
-  changed; after PAUSE there are none. See findings for what makes it slow.
+- RELOAD reads the whole file and sets TLS up anew; see findings for what makes that slow. With TLS
+  to the servers it also renews the connections of every database, each after its transaction, and
+  breaks off logins as PAUSE does. So crossings through one PgBouncer take turns, from before PAUSE
+  until the clients have connections again.
 - RESUME answers at once. Connections to the new server are then made one at a time for each pair
   of database and role, so the first transaction waits for one login.
 - A restarted PgBouncer has forgotten every PAUSE and reads the file as it is then.
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import DeadlineError, NotConvergedError, PostgresError, PreconditionError
 from ..pg.finding import Finding
@@ -36,6 +38,9 @@ POOLS = "SHOW POOLS"
 
 # How soon the second session looks whether our database is quiet while PAUSE has not answered.
 LOOK_EVERY_S = 0.02
+
+# How long a login that is not ours to wait for is waited for.
+SHORT_WHILE_S = 2.0
 
 REPORTED = 100
 
@@ -60,14 +65,34 @@ class PgBouncer:
         self._files: dict[str, IniFile] = {}
 
     def close(self) -> None:
+        self._close_sessions()
+        for file in self._files.values():
+            file.forget()
+            file.end_turn()
+
+    def _close_sessions(self) -> None:
         for console in (self._first, self._second):
             if console is not None:
                 console.close()
-        for file in self._files.values():
-            file.forget()
+        self._first = self._second = None
+
+    @contextmanager
+    def _lost_together(self) -> Iterator[None]:
+        """Close both sessions if one was lost: the other would tell the same again, later."""
+        try:
+            yield
+        except PostgresError:
+            if self._lost:
+                self._close_sessions()
+            raise
+
+    @property
+    def _lost(self) -> bool:
+        return any(console and console.closed for console in (self._first, self._second))
 
     def read(self, dbname: str) -> Route:
-        return _route(self._console().ask(DATABASES), dbname)
+        with self._lost_together():
+            return _route(self._console().ask(DATABASES), dbname)
 
     def findings(self, dbname: str, pause_s: float) -> list[Finding]:
         console = self._console()
@@ -88,33 +113,26 @@ class PgBouncer:
         self._watch()
 
     def pause(self, dbname: str, timeout_s: float) -> None:
-        console, deadline = self._console(), Deadline(timeout_s)
-        self._await_logins(console, dbname, deadline)
-        console.send(command("PAUSE", dbname))
-        while not console.answered(min(LOOK_EVERY_S, deadline.left_s)):
-            watch = self._watch()
-            watch.send(DATABASES)
-            if first_answered([console, watch], ANSWER_S) is console:
-                break
-            if _quiet(_row(watch.answer(), dbname)):
-                self._use_second()  # the answer waits for somebody else's database
-                return
-            if deadline.passed:
-                self._give_up(dbname, timeout_s)
-        try:
-            console.answer()
-        except PostgresError:
-            if not self.read(dbname).paused:
-                raise
+        deadline = Deadline(timeout_s)
+        if self._config_file is not None:
+            self._file(dbname).take_turn(deadline)
+        with self._lost_together():
+            self._await_logins(dbname, deadline)
+            try:
+                self._pause(dbname, deadline)
+            except PostgresError:
+                if self._lost or not self.read(dbname).paused:
+                    raise
 
     def switch(self, dbname: str, host: str, port: int, target_dbname: str) -> None:
         target = ini.Target(host, port, target_dbname)
         self._file(dbname).change(lambda text: ini.edited(text, dbname, target))
-        console, watch = self._console(), self._watch()
-        console.send("RELOAD")
-        watch.send(DATABASES)  # of what this one answers, RELOAD is the past, or it is asked again
-        console.answer()
-        route = _route(watch.answer(), dbname)
+        with self._lost_together():
+            console, watch = self._console(), self._watch()
+            console.send("RELOAD")
+            watch.send(DATABASES)  # if it answers before RELOAD is done, it is asked again
+            console.answer()
+            route = _route(watch.answer(), dbname)
         if not route.leads_to(*target):
             route = self.read(dbname)
         if not route.leads_to(*target):
@@ -124,31 +142,67 @@ class PgBouncer:
             )
 
     def resume(self, dbname: str) -> None:
-        console = self._console()
-        try:
-            console.ask(command("RESUME", dbname))
-        except PostgresError:
-            if console.closed or self.read(dbname).paused:
-                raise  # else it was not paused, which is what is wanted
-        if dbname in self._files:
-            self._files[dbname].settle()
+        with self._lost_together():
+            try:
+                self._console().ask(command("RESUME", dbname))
+            except PostgresError:
+                if self._lost or self.read(dbname).paused:
+                    raise  # else it was not paused, which is what is wanted
 
-    def _await_logins(self, console: Console, dbname: str, deadline: Deadline) -> None:
-        """Wait until no connection to the server is being made; nobody is held up by this.
+    def settle(self, dbname: str) -> None:
+        if (file := self._files.get(dbname)) is None:
+            return
+        file.settle()
+        with self._lost_together():
+            self._grown(dbname, Deadline(SHORT_WHILE_S))
+        file.end_turn()
+
+    def _await_logins(self, dbname: str, deadline: Deadline) -> None:
+        """Wait until no connection to a server is being made; nobody is held up by this."""
+        console = self._console()
+        if _row(console.ask(DATABASES), dbname)["paused"] == "1":
+            return
+        self._grown(None, deadline.within(SHORT_WHILE_S))  # others may never be quiet
+        if not self._grown(dbname, deadline):
+            raise DeadlineError(
+                f"pooler: {dbname}: connections to its server were being made for"
+                f" {deadline.timeout_s:g} s; nothing was paused",
+                retryable=True,
+                hint="Choose a moment when no new clients come, or give them a larger pool.",
+            )
+
+    def _grown(self, dbname: str | None, deadline: Deadline) -> bool:
+        """Wait until nobody logs in to a server (of one database); tell whether that came.
 
         A round trip is all the pause there is between two looks: what is awaited takes about one.
         """
-        size = int(_row(console.ask(DATABASES), dbname)["pool_size"] or 0)
-        while growing := [row for row in _pools(console, dbname) if _grows(row, size)]:
+        console = self._console()
+        sizes = {row["name"]: int(row["pool_size"] or 0) for row in console.ask(DATABASES)}
+        while any(
+            _grows(row, sizes.get(row["database"], 0))
+            for row in console.ask(POOLS)
+            if dbname in (None, row["database"])
+        ):
             if deadline.passed:
-                raise DeadlineError(
-                    f"pooler: {dbname}: connections to the server were being made for"
-                    f" {deadline.timeout_s:g} s, for {growing[0]['user']} too; nothing was paused",
-                    retryable=True,
-                    hint="Choose a moment when no new clients come, or give them a larger pool.",
-                )
+                return False
+        return True
 
-    def _give_up(self, dbname: str, timeout_s: float) -> None:
+    def _pause(self, dbname: str, deadline: Deadline) -> None:
+        console = self._console()
+        console.send(command("PAUSE", dbname))
+        while not console.answered(min(LOOK_EVERY_S, deadline.left_s)):
+            watch = self._watch()
+            watch.send(DATABASES)
+            if first_answered([console, watch], ANSWER_S) is console:
+                break
+            if _quiet(_row(watch.answer(), dbname)):
+                self._use_second()  # the first one's answer waits for somebody else's database
+                return
+            if deadline.passed:
+                self._give_up(dbname, deadline.timeout_s)
+        console.answer()
+
+    def _give_up(self, dbname: str, timeout_s: float) -> NoReturn:
         """Let everyone go on. Raise DeadlineError, naming what held the pause."""
         self._use_second()
         console = self._console()
@@ -223,10 +277,6 @@ def _route(rows: Sequence[Row], dbname: str) -> Route:
 def _quiet(row: Row) -> bool:
     """Tell whether the database is paused and has no connection to its server any more."""
     return row["paused"] == "1" and row.get("current_connections") == "0"
-
-
-def _pools(console: Console, dbname: str) -> list[Row]:
-    return [row for row in console.ask(POOLS) if row["database"] == dbname]
 
 
 def _grows(pool: Row, size: int) -> bool:

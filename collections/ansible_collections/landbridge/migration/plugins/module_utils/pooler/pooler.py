@@ -69,3 +69,6 @@ class Pooler(Protocol):
 
     def resume(self, dbname: str) -> None:
         """Let those that wait go on."""
+
+    def settle(self, dbname: str) -> None:
+        """Do, after everyone goes on, what of a switch nobody needs to wait for."""
