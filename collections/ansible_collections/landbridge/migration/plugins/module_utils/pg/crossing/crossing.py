@@ -8,7 +8,7 @@ one follows it. A run that was killed has left nothing that looking does not fin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,7 +48,10 @@ HINTS = {
 
 @dataclass(slots=True)
 class Done:
-    """What a crossing did, or in check mode would do."""
+    """What a crossing did, or in check mode would do.
+
+    :param timings: the stall's steps and the others', in the order they were done.
+    """
 
     steps: list[Step] = field(default_factory=list)
     timings: list[dict[str, Any]] = field(default_factory=list)
@@ -57,7 +60,15 @@ class Done:
 
     @property
     def changed(self) -> bool:
-        return any(step.do is not Do.DONE for step in self.steps)
+        return bool(self.steps)
+
+    def said(self) -> list[dict[str, str]]:
+        """Return the steps as values."""
+        return [{"step": each.do.value, "side": each.side, "why": each.why} for each in self.steps]
+
+    def lines(self) -> list[str]:
+        """Return the steps as a person reads them."""
+        return [f"{each.do.value} {each.side}: {each.why}" for each in self.steps]
 
 
 def cross(request: Request) -> Done:
@@ -100,7 +111,7 @@ class Crossing:
                     return self.done
             except LandbridgeError as error:
                 if not (self._opened and error.retryable) or deadline.passed:
-                    error.result = {**self._result(), **error.result}
+                    error.result = {**self._so_far(), **error.result}
                     raise
                 self._reset()
                 deadline.pause(next(between))
@@ -113,7 +124,7 @@ class Crossing:
         world = self._look()
         self.done.steps = steps.plan(world.state(self.request), self.request.goal)
         self._refuse_or_go(self.done.steps[-1])
-        self.done.steps = [step for step in self.done.steps if step.do is not Do.DONE]
+        self.done.steps.pop()  # done
         return self.done
 
     def _advance(self) -> bool:
@@ -128,8 +139,7 @@ class Crossing:
         self.done.steps.append(step)
         goes_on = self._do(step, world)
         if step.do is not Do.CROSS:
-            ms = round(1000 * (time.perf_counter() - began), 1)
-            self.done.timings.append({"step": step.do.value, "ms": ms})
+            self.done.timings.append({"step": step.do.value, "ms": _ms(began)})
         return goes_on
 
     def _look(self) -> World:
@@ -163,7 +173,7 @@ class Crossing:
         stall = Stall(self.request, giver, taker, prepared, self.done.timings, self.done.evidence)
         if self.request.until == "fenced":
             stall.fence()
-            self.done.evidence |= {"serves": None, "fenced": giver.name}
+            self.done.evidence |= {"serves": None, "timings": self.done.timings}
             return False
         try:
             stall.cross()
@@ -183,6 +193,7 @@ class Crossing:
         pooler, dbname = self.request.pooler, self.request.dbname
         pooler.switch(dbname, *self.request.route(side))
         pooler.resume(dbname)
+        pooler.settle(dbname)
 
     def _follow(self, side: str, world: World) -> None:
         """Set the link by which ``side`` follows to work, and see a write of it arrive."""
@@ -211,14 +222,17 @@ class Crossing:
             "fenced": idle,
             "way_back": "following" if follows is Flow.FOLLOWING else "none",
             "route": _shown(world),
+            "timings": self.done.timings,
         }
+
+    def _so_far(self) -> dict[str, Any]:
+        """Return what an error leaves to be known beside it."""
+        evidence = {**self.done.evidence, "timings": self.done.timings}
+        return {"changed": self.done.changed, "steps": self.done.said(), "evidence": evidence}
 
     def _reset(self) -> None:
         for session in self._sessions.values():
             session.reset()
-
-    def _result(self) -> Mapping[str, Any]:
-        return result(self.done)
 
 
 def _shown(world: World) -> str | None:
@@ -226,12 +240,5 @@ def _shown(world: World) -> str | None:
     return f"{route.host}:{route.port}/{route.dbname}" if route.host else None
 
 
-def result(done: Done) -> dict[str, Any]:
-    """Return what pg_cutover returns."""
-    said = [{"step": step.do.value, "side": step.side, "why": step.why} for step in done.steps]
-    return {
-        "changed": done.changed,
-        "steps": said,
-        "findings": [finding._asdict() for finding in done.findings],
-        "evidence": {**done.evidence, "timings": done.timings} if done.timings else done.evidence,
-    }
+def _ms(began: float) -> float:
+    return round(1000 * (time.perf_counter() - began), 1)

@@ -70,6 +70,7 @@ class Stall:
         self.opened = True
         self._lead()
         self.evidence["stall_ms"] = _ms(began)
+        self.request.pooler.settle(self.request.dbname)
 
     def fence(self) -> None:
         """Fence the giver and end its sessions, and no more."""
@@ -164,6 +165,7 @@ class Stall:
                 each.reset()
             _patiently(lambda: reopen(self.giver))
             self.request.pooler.resume(self.request.dbname)
+        self.request.pooler.settle(self.request.dbname)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
