@@ -226,18 +226,26 @@ def reserve(conn: Connection, link: Link) -> str:
 
 
 def subscribe(
-    side: str, conn: Connection, link: Link, publisher: Mapping[str, Any], *, run_as_owner: bool
+    side: str,
+    conn: Connection,
+    link: Link,
+    publisher: Mapping[str, Any],
+    *,
+    run_as_owner: bool,
+    enabled: bool = True,
 ) -> None:
-    """Make the canary's table and the subscription, enabled, on the subscriber.
+    """Make the canary's table and the subscription on the subscriber.
 
     :param publisher: how the subscriber's server reaches the publisher: libpq's keywords, with
         the password, which is nowhere but in the subscription.
     :param run_as_owner: write as the subscription's owner, not as each table's.
+    :param enabled: whether changes come from now on; the publisher is reached either way.
 
     Raise PreconditionError, naming the address, if the server does not reach it.
     """
     conn.execute(CANARY.format(canary=link.canary).encode())
     options = _options(link, conn.info.server_version, run_as_owner=run_as_owner)
+    options += f", enabled = {str(enabled).lower()}"
     statement = SUBSCRIBE.format(name=ident(link.subscription), options=options)
     try:
         conn.execute(CONNINFO, [conninfo.make_conninfo(**publisher)])
