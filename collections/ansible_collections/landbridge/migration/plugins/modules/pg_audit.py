@@ -11,6 +11,8 @@ author: Landbridge contributors (@landbridge)
 description:
   - Reads both sides and tells what stands in the way (C(blocker)), what changes or needs a person
     (C(warning)) and what is worth knowing (C(note)). Changes nothing.
+  - In V(live) mode (O(mode)) each server is also asked to connect to the other one, as a subscriber
+    would, in a transaction that is rolled back.
   - Tells the sizes, the identity of the source database, and how long a copy is expected to take.
 extends_documentation_fragment: [landbridge.migration.pg]
 options:
@@ -47,6 +49,13 @@ options:
     type: str
     choices: [window, live]
     default: window
+  databases:
+    description: >-
+      In V(live) mode, how many databases are followed between these two servers at the same time:
+      each takes a slot, a sender and a worker.
+    type: int
+    default: 1
+    version_added: 0.2.0
   fence:
     description: Whether to look for what a fence of the source needs and could not hold.
     type: bool
@@ -164,6 +173,7 @@ def argument_spec() -> dict[str, Any]:
         "target": {**server_spec("target"), "required": False},
         "role_map": {"type": "dict", "default": {}},
         "mode": {"type": "str", "choices": ["window", "live"], "default": "window"},
+        "databases": {"type": "int", "default": 1},
         "fence": {"type": "bool", "default": True},
         "jobs": {"type": "int"},
         "bin_dir": {"type": "path", "fallback": (env_fallback, ["LANDBRIDGE_PG_BIN"])},
@@ -176,6 +186,7 @@ def options(params: dict[str, Any]) -> audit.Options:
         role_map=params["role_map"],
         mode=params["mode"],
         fence=params["fence"],
+        databases=params["databases"],
         jobs=max(1, params["jobs"] or os.cpu_count() or 1),
         bin_dir=params["bin_dir"],
     )

@@ -14,6 +14,8 @@ from ..catalog.catalog import Table
 from ..catalog.catalog_diff import RoleMap
 from ..connection import connect
 from ..finding import Finding
+from ..follow import reach
+from ..follow.reach import Attempt
 from . import audit_facts, audit_rules
 from .audit_facts import Facts, Index
 from .audit_rules import Question
@@ -34,6 +36,7 @@ class Options:
     """What is asked.
 
     :param jobs: parts that are copied at the same time.
+    :param databases: how many are followed between these servers at the same time.
     :param bin_dir: where psql and pg_dump are; None: the usual places.
     """
 
@@ -41,6 +44,7 @@ class Options:
     mode: str
     fence: bool
     jobs: int
+    databases: int
     bin_dir: str | None
 
 
@@ -109,33 +113,60 @@ def audit(source: Mapping[str, Any], target: Mapping[str, Any] | None, options: 
     """Return what both sides' facts mean for the migration."""
     with connect("source", source) as conn:
         source_facts = audit_facts.read_source(conn, options.mode)
-    target_facts = _read_target(target) if target else None
-    question = Question(source_facts, target_facts, options.role_map, options.mode, options.fence)
+    target_facts = _read_target(target, options.mode) if target else None
+    question = Question(
+        source_facts, target_facts, options.role_map, options.mode, options.fence,
+        options.databases, *_attempts(source, source_facts, target, target_facts),
+    )  # fmt: skip
     major = (target_facts or source_facts).version // 10000
     find(options.bin_dir, source_facts.version // 10000, major)
     plan = estimate(list(source_facts.catalog.tables.values()), source_facts.indexes, options.jobs)
     return Audit(source_facts, target_facts, audit_rules.findings(question), plan)
 
 
-def _read_target(target: Mapping[str, Any]) -> Facts:
+def _attempts(
+    source: Mapping[str, Any],
+    source_facts: Facts,
+    target: Mapping[str, Any] | None,
+    target_facts: Facts | None,
+) -> tuple[Attempt | None, Attempt | None]:
+    """Return how the target's connection to the source went, and the source's to the target."""
+    if target is None or target_facts is None or target_facts.room is None:
+        return None, None
+    there = target["dbname"] if target_facts.database_exists else "postgres"
+    forward = _attempt("target", target, target_facts, source)
+    back = _attempt("source", source, source_facts, {**target, "dbname": there})
+    return forward, back
+
+
+def _attempt(
+    side: str, server: Mapping[str, Any], facts: Facts, publisher: Mapping[str, Any]
+) -> Attempt | None:
+    if facts.room is None or facts.room.writable is None:
+        return None
+    with connect(side, {**server, "dbname": facts.room.writable}) as conn:
+        return reach.attempt(conn, publisher)
+
+
+def _read_target(target: Mapping[str, Any], mode: str) -> Facts:
     """Return the target's facts; without its database, what the server itself says."""
     dbname = target["dbname"]
     try:
         with connect("target", target) as conn:
-            return audit_facts.read_target(conn, dbname, exists=True)
+            return audit_facts.read_target(conn, mode, dbname, exists=True)
     except PostgresError as error:
         if error.sqlstate or error.retryable or dbname == "postgres":
             raise
-        if facts := _read_server(target):
+        if facts := _read_server(target, mode):
             return facts
         raise
 
 
-def _read_server(target: Mapping[str, Any]) -> Facts | None:
+def _read_server(target: Mapping[str, Any], mode: str) -> Facts | None:
     """Return the facts of a server that lets us in but has no such database; else None."""
     with suppress(PostgresError), connect("target", {**target, "dbname": "postgres"}) as conn:
         if not conn.execute(DATABASE, [target["dbname"]]).fetchone():
-            return audit_facts.read_target(conn, target["dbname"], exists=False)
+            return audit_facts.read_target(conn, mode, target["dbname"], exists=False)
     return None
 
 
