@@ -12,7 +12,7 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit.audi
     findings,
 )
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.audit.live_facts import Room
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow import reach
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow import link, reach
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow.reach import Attempt
 from tests.unit.pg.test_audit import facts
 
@@ -164,3 +164,15 @@ def test_what_the_way_back_needs_of_the_target_is_asked_only_if_there_is_one():
     assert found(facts(room=ROOM), target)["wal_level"].object == "target"
     old = found(facts(150000, room=ROOM), target)
     assert list(old) == ["no_way_back"]
+
+
+def test_a_name_of_the_links_that_is_taken_is_refused_and_no_other():
+    source = facts(room=ROOM)
+    names = link.between("1/5", "2/5")
+    other = link.between("1/5", "3/5")
+    strange = [f"subscription {names.name}", f"slot {other.name}", "slot landbridge_odd"]
+    target = facts(identifier="2", room=ROOM._replace(strange=strange))
+    question = Question(source, target, {}, "live", True, 1, WORKED, WORKED)
+    [finding] = findings(question)
+    assert (finding.code, finding.severity) == ("name_taken", "blocker")
+    assert finding.object == f"subscription {names.name}"

@@ -56,6 +56,32 @@ options:
     type: int
     default: 1
     version_added: 0.2.0
+  addresses:
+    description: >-
+      In V(live) mode, how each server is reached from the other one, where that is another way than
+      O(source) and O(target) name. What is left out is as there.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+    suboptions:
+      source:
+        description: How the target's server reaches the source.
+        type: dict
+        suboptions: &address
+          host: {type: str, description: Host name or address.}
+          port: {type: int, description: TCP port.}
+          sslmode:
+            description: How the certificate is checked.
+            type: str
+            choices: [disable, allow, prefer, require, verify-ca, verify-full]
+          sslrootcert:
+            description: >-
+              File with the certificate authorities, on the host of the server that connects.
+            type: str
+      target:
+        description: How the source's server reaches the target.
+        type: dict
+        suboptions: *address
   fence:
     description: Whether to look for what a fence of the source needs and could not hold.
     type: bool
@@ -165,6 +191,7 @@ from ansible.module_utils.common.parameters import env_fallback
 from ..module_utils.errors import reporting
 from ..module_utils.pg.audit import audit
 from ..module_utils.pg.connection import server_spec
+from ..module_utils.pg.follow.address import addresses_spec
 
 
 def argument_spec() -> dict[str, Any]:
@@ -174,6 +201,7 @@ def argument_spec() -> dict[str, Any]:
         "role_map": {"type": "dict", "default": {}},
         "mode": {"type": "str", "choices": ["window", "live"], "default": "window"},
         "databases": {"type": "int", "default": 1},
+        "addresses": addresses_spec(),
         "fence": {"type": "bool", "default": True},
         "jobs": {"type": "int"},
         "bin_dir": {"type": "path", "fallback": (env_fallback, ["LANDBRIDGE_PG_BIN"])},
@@ -187,6 +215,7 @@ def options(params: dict[str, Any]) -> audit.Options:
         mode=params["mode"],
         fence=params["fence"],
         databases=params["databases"],
+        addresses=params["addresses"],
         jobs=max(1, params["jobs"] or os.cpu_count() or 1),
         bin_dir=params["bin_dir"],
     )

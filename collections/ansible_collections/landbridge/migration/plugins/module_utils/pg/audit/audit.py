@@ -15,7 +15,9 @@ from ..catalog.catalog_diff import RoleMap
 from ..connection import connect
 from ..finding import Finding
 from ..follow import reach
+from ..follow.address import seen
 from ..follow.reach import Attempt
+from ..follow.replication_role import Login
 from . import audit_facts, audit_rules
 from .audit_facts import Facts, Index
 from .audit_rules import Question
@@ -37,6 +39,7 @@ class Options:
 
     :param jobs: parts that are copied at the same time.
     :param databases: how many are followed between these servers at the same time.
+    :param addresses: how each side is reached from the other, as address.seen() takes it.
     :param bin_dir: where psql and pg_dump are; None: the usual places.
     """
 
@@ -45,6 +48,7 @@ class Options:
     fence: bool
     jobs: int
     databases: int
+    addresses: Mapping[str, Any]
     bin_dir: str | None
 
 
@@ -114,9 +118,10 @@ def audit(source: Mapping[str, Any], target: Mapping[str, Any] | None, options: 
     with connect("source", source) as conn:
         source_facts = audit_facts.read_source(conn, options.mode)
     target_facts = _read_target(target, options.mode) if target else None
+    tried = _attempts(source, source_facts, target, target_facts, options.addresses)
     question = Question(
         source_facts, target_facts, options.role_map, options.mode, options.fence,
-        options.databases, *_attempts(source, source_facts, target, target_facts),
+        options.databases, *tried,
     )  # fmt: skip
     major = (target_facts or source_facts).version // 10000
     find(options.bin_dir, source_facts.version // 10000, major)
@@ -129,23 +134,33 @@ def _attempts(
     source_facts: Facts,
     target: Mapping[str, Any] | None,
     target_facts: Facts | None,
+    addresses: Mapping[str, Any],
 ) -> tuple[Attempt | None, Attempt | None]:
     """Return how the target's connection to the source went, and the source's to the target."""
     if target is None or target_facts is None or target_facts.room is None:
         return None, None
     there = target["dbname"] if target_facts.database_exists else "postgres"
-    forward = _attempt("target", target, target_facts, source)
-    back = _attempt("source", source, source_facts, {**target, "dbname": there})
-    return forward, back
+    to_source = _way(source, addresses.get("source"))
+    to_target = _way({**target, "dbname": there}, addresses.get("target"))
+    return (
+        _attempt("target", target, target_facts, to_source),
+        _attempt("source", source, source_facts, to_target),
+    )
+
+
+def _way(server: Mapping[str, Any], address: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return how the other server reaches ``server``, with the login that we have there."""
+    login = Login(server["user"], server.get("password") or "", own=False)
+    return seen(server, address, login)
 
 
 def _attempt(
-    side: str, server: Mapping[str, Any], facts: Facts, publisher: Mapping[str, Any]
+    side: str, server: Mapping[str, Any], facts: Facts, way: Mapping[str, Any]
 ) -> Attempt | None:
     if facts.room is None or facts.room.writable is None:
         return None
     with connect(side, {**server, "dbname": facts.room.writable}) as conn:
-        return reach.attempt(conn, publisher)
+        return reach.attempt(conn, way)
 
 
 def _read_target(target: Mapping[str, Any], mode: str) -> Facts:

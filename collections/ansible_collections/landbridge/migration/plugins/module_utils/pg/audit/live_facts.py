@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .live_sql import ROOM
@@ -17,6 +18,8 @@ class Room(NamedTuple):
     :param slot_keep_bytes: max_slot_wal_keep_size; None: without limit, or before 13.
     :param idle_slot_timeout_s: idle_replication_slot_timeout; None before 18.
     :param xid_age: of the oldest row version of the database.
+    :param strange: publications, subscriptions and slots that bear a name of ours and are not
+        ours, such as ``slot landbridge_3f2a9c01b7d4_1``; another database's slots are among them.
     :param writable: a database in which we may create, the one connected to if it is such.
     """
 
@@ -35,6 +38,7 @@ class Room(NamedTuple):
     idle_slot_timeout_s: int | None
     xid_age: int
     writable: str | None
+    strange: Sequence[str] = ()
 
 
 def read(conn: Connection) -> Room:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..finding import Finding, Severity
+from ..follow.link import between, parse
 from ..follow.reach import DENIED, NO_PASSWORD, UNREACHABLE, Attempt
 from .audit_facts import Facts
 from .live_facts import Room
@@ -66,6 +67,7 @@ def findings(sides: Sides) -> Iterator[Finding]:
             yield from _publisher("target", sides.target, room, sides.databases)
     if sides.way_back and (room := sides.source.room):
         yield from _subscriber("source", sides.source, room, sides.databases)
+    yield from _names_taken(sides)
 
 
 def _publisher(side: str, facts: Facts, room: Room, databases: int) -> Iterator[Finding]:
@@ -230,6 +232,32 @@ def _unreached(
         f" {facts.server.user} had it try: {tried.message}",
         remedy,
     )
+
+
+def _names_taken(sides: Sides) -> Iterator[Finding]:
+    """Tell of names that the links of these two databases will have, and something else has."""
+    source, target = sides.source, sides.target
+    if target is None or not target.database_exists:
+        return
+    pair = _identity(source), _identity(target)
+    digests = {between(*pair).digest, between(pair[1], pair[0]).digest}
+    for side, facts in (("source", source), ("target", target)):
+        for strange in facts.room.strange if facts.room else ():
+            link = parse(strange.partition(" ")[2])
+            if link and link.digest in digests:
+                yield Finding(
+                    "name_taken",
+                    "blocker",
+                    strange,
+                    f"{side}: there is a {strange} already, which is not ours",
+                    "Drop it, or have its owner rename it.",
+                )
+
+
+def _identity(facts: Facts) -> str:
+    """Return what link.identify() tells of a database."""
+    oid = facts.server.oid
+    return f"{facts.identifier}/{oid}" if facts.identifier else f"{oid}/{facts.server.dbname}"
 
 
 def _of_provider(words: Mapping[str, str], facts: Facts, otherwise: str) -> str:

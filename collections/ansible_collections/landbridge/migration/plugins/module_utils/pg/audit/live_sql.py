@@ -111,7 +111,7 @@ UNION ALL
 SELECT 'long_transaction', format('process %s of %s in database %s', pid, usename, datname)
   FROM pg_stat_activity
  WHERE backend_xid IS NOT NULL AND xact_start < clock_timestamp() - interval '1 minute'
-   AND pid <> pg_backend_pid()"""
+   AND application_name NOT LIKE 'landbridge%'"""
 
 # seqcycle wraps on purpose. A range's share, from where the values began.
 NEAR_END = """\
@@ -149,4 +149,14 @@ SELECT current_setting('wal_level'),
        (SELECT datname::text FROM pg_database
          WHERE datallowconn AND has_database_privilege(oid, 'CREATE')
            AND has_database_privilege(oid, 'CONNECT')
-         ORDER BY datname <> current_database(), datname <> 'landbridge', datname LIMIT 1)"""
+         ORDER BY datname <> current_database(), datname <> 'landbridge', datname LIMIT 1),
+       ARRAY(SELECT 'publication ' || pubname FROM pg_publication
+              WHERE pubname LIKE 'landbridge\\_%' AND NOT pg_has_role(pubowner, 'USAGE')
+             UNION ALL
+             SELECT 'subscription ' || subname FROM pg_subscription
+              WHERE subname LIKE 'landbridge\\_%' AND NOT pg_has_role(subowner, 'USAGE')
+                AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+             UNION ALL
+             SELECT 'slot ' || slot_name FROM pg_replication_slots
+              WHERE slot_name LIKE 'landbridge\\_%'
+                AND (database, plugin) IS DISTINCT FROM (current_database(), 'pgoutput'))"""

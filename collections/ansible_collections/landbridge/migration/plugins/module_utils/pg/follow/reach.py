@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 try:
     import psycopg
+    from psycopg import conninfo
 except ImportError:
     pass  # reported by connection.connect()
 
@@ -30,7 +31,7 @@ NO_PASSWORD = "2F003"  # noqa: S105  # the SQLSTATE: the publisher did not ask f
 
 CONNINFO = "SELECT set_config('landbridge.conninfo', %s, true)"
 
-# No publication has this name: that is a warning, or on older majors nothing.
+# No publication has this name, which is no more than a warning.
 SUBSCRIBE = f"""\
 DO $$
 BEGIN
@@ -41,11 +42,6 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
   RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
 END $$"""
-
-# Authorities of our own machine are not on the server; the way is encrypted all the same.
-UNVERIFIED = {"verify-ca": "require", "verify-full": "require"}
-
-CONNECT_TIMEOUT_S = 10
 
 
 class Attempt(NamedTuple):
@@ -61,24 +57,15 @@ class Attempt(NamedTuple):
     message: str
 
 
-def conninfo(publisher: Mapping[str, Any]) -> str:
-    """Return how another server reaches ``publisher``, its password included."""
-    keywords = {name: publisher[name] for name in ("host", "port", "dbname", "user", "password")}
-    sslmode = publisher.get("sslmode") or "verify-full"
-    if publisher.get("sslrootcert") != "system":
-        sslmode = UNVERIFIED.get(sslmode, sslmode)
-    else:
-        keywords["sslrootcert"] = "system"
-    keywords |= {"sslmode": sslmode, "connect_timeout": str(CONNECT_TIMEOUT_S)}
-    present = {name: value for name, value in keywords.items() if value is not None}
-    return psycopg.conninfo.make_conninfo(**present)
-
-
 def attempt(conn: Connection, publisher: Mapping[str, Any]) -> Attempt:
-    """Have ``conn``'s server connect to ``publisher`` as a subscriber would; leave nothing."""
+    """Have ``conn``'s server connect to ``publisher`` as a subscriber would; leave nothing.
+
+    :param publisher: libpq's keywords, as address.seen() returns them.
+    """
     address = f"{publisher['host']}:{publisher['port']}"
     with conn.transaction(force_rollback=True):
-        conn.execute(CONNINFO, [conninfo(publisher)])
+        conn.execute("SET LOCAL client_min_messages = error")
+        conn.execute(CONNINFO, [conninfo.make_conninfo(**publisher)])
         try:
             with conn.transaction():
                 conn.execute(SUBSCRIBE)
