@@ -256,3 +256,18 @@ def test_blockers_come_first_and_are_counted():
 def test_a_link_has_a_state(watched, state):
     [link] = Seen(watched, []).links()
     assert (link["epoch"], link["state"]) == (1, state)
+
+
+def test_a_sentence_says_where_it_stands():
+    lag = Lag(40 * MB, 8.0, "falling", 12.0)
+    watched = replace(WATCHED, lag=lag)
+    assert Seen(watched, guards(watched)).summary() == (
+        "following; 40.0 MB and 8.0 s behind, falling, about 12 s to go; the slot keeps 1 MB;"
+        " 1 in the gate's way"
+    )
+    assert Seen(WATCHED, []).summary() == (
+        "following; 0.0 MB and 0.0 s behind, steady; the slot keeps 1 MB; nothing is in the gate's"
+        " way"
+    )
+    nothing = Watched(Publisher(0.0, 1), Subscriber(), None)
+    assert Seen(nothing, []).summary() == "nothing follows"

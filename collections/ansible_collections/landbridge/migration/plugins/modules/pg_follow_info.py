@@ -74,6 +74,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+summary:
+  description: The state, the lag and the number of blockers in a sentence.
+  returned: success
+  type: str
+  sample: following; 0.0 MB and 0.2 s behind, steady; the slot keeps 1 MB; nothing is in the gate's
+    way
 links:
   description: >-
     Each epoch of the direction, the oldest first. Its C(state) is C(following), C(waiting) (no
@@ -207,6 +213,7 @@ def result(seen: Seen) -> dict[str, Any]:
     """Return what RETURN documents."""
     return {
         "changed": False,
+        "summary": seen.summary(),
         "links": seen.links(),
         **seen.figures(),
         "guards": seen.rows(),

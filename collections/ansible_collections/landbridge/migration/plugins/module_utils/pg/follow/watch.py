@@ -22,7 +22,7 @@ from .facts import Publisher, Subscriber
 from .guards import guards
 from .lag import Lag, lag
 from .link import between, identify, parse
-from .watched import Limits, Watched
+from .watched import MB, Limits, Watched
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -72,6 +72,24 @@ class Seen:
             "eta_s": known.eta_s,
             "slot_bytes": max((slot.retained_bytes for slot in slots), default=0),
         }
+
+    def summary(self) -> str:
+        """Return it all in a sentence."""
+        links, known = self.links(), self.watched.lag
+        if not links or known is None:
+            return "nothing follows"
+        states = ", ".join(dict.fromkeys(link["state"] for link in links))
+        behind = f"{known.bytes / MB:.1f} MB"
+        if known.seconds is not None:
+            behind += f" and {known.seconds:.1f} s"
+        to_go = f", about {known.eta_s:.0f} s to go" if known.trend == "falling" else ""
+        slot_mb = self.figures()["slot_bytes"] / MB
+        count = len(self.blockers)
+        gate = f"{count} in the gate's way" if count else "nothing is in the gate's way"
+        return (
+            f"{states}; {behind} behind, {known.trend}{to_go}; the slot keeps {slot_mb:.0f} MB;"
+            f" {gate}"
+        )
 
     def rows(self) -> list[dict[str, str]]:
         return [each._asdict() for each in self.guards[:SHOWN]]
