@@ -60,12 +60,16 @@ def own(path: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return what a server's process gets of our environment: nothing that could be secret."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    """Return what a server's process gets of our environment: nothing that could be secret.
+
+    It has no home: a server that connects to another one would look for a client's certificate
+    there, and fails at a home that is somebody else's.
+    """
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/dev/null"}
 
 
 def spawn(
-    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None, cwd: Path = Path("/")
 ) -> subprocess.Popen[bytes]:
     """Start ``argv`` in a session of its own, its output appended to ``log`` (0600)."""
     with open(log, "ab", opener=_private) as output:  # Path.open has no opener
@@ -74,7 +78,7 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd="/",
+            cwd=cwd,
             env=dict(environment() if env is None else env),
             start_new_session=True,
         )

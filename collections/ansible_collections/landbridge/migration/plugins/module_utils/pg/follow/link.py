@@ -226,18 +226,26 @@ def reserve(conn: Connection, link: Link) -> str:
 
 
 def subscribe(
-    side: str, conn: Connection, link: Link, publisher: Mapping[str, Any], *, run_as_owner: bool
+    side: str,
+    conn: Connection,
+    link: Link,
+    publisher: Mapping[str, Any],
+    *,
+    run_as_owner: bool,
+    enabled: bool = True,
 ) -> None:
-    """Make the canary's table and the subscription, enabled, on the subscriber.
+    """Make the canary's table and the subscription on the subscriber.
 
     :param publisher: how the subscriber's server reaches the publisher: libpq's keywords, with
         the password, which is nowhere but in the subscription.
     :param run_as_owner: write as the subscription's owner, not as each table's.
+    :param enabled: whether changes come from now on; the publisher is reached either way.
 
     Raise PreconditionError, naming the address, if the server does not reach it.
     """
     conn.execute(CANARY.format(canary=link.canary).encode())
     options = _options(link, conn.info.server_version, run_as_owner=run_as_owner)
+    options += f", enabled = {str(enabled).lower()}"
     statement = SUBSCRIBE.format(name=ident(link.subscription), options=options)
     try:
         conn.execute(CONNINFO, [conninfo.make_conninfo(**publisher)])
@@ -245,7 +253,7 @@ def subscribe(
     except psycopg.Error as exc:
         if not (exc.sqlstate or "").startswith(CONNECTION_EXCEPTION):
             raise
-        raise _unreached(side, publisher, exc) from exc
+        raise unreached(side, publisher, exc) from exc
     finally:
         if not conn.broken:
             conn.execute(CONNINFO, [""])
@@ -267,7 +275,7 @@ def _options(link: Link, server_version: int, *, run_as_owner: bool) -> str:
     return ", ".join(f"{name} = {value}" for name, value in options.items())
 
 
-def _unreached(side: str, publisher: Mapping[str, Any], exc: psycopg.Error) -> PreconditionError:
+def unreached(side: str, publisher: Mapping[str, Any], exc: psycopg.Error) -> PreconditionError:
     message = " ".join((exc.diag.message_primary or str(exc)).split())
     return PreconditionError(
         f"{side}: its server does not reach {publisher['host']}, port {publisher['port']}, as"
