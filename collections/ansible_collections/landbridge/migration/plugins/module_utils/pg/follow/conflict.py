@@ -4,16 +4,20 @@
 A subscription that stopped at an error counts it and says no more. Its slot still has the
 transaction, though: it is read there without being consumed, and done once more on the subscriber
 in a transaction that is rolled back. What fails then is what failed before, in the server's own
-words. Transactions that were applied and not yet confirmed come first in the slot: a row that is
-there already, in all its values, was one of those.
+words. Transactions that were applied and not yet confirmed come first in the slot. From 15 on the
+subscriber tells, by what it refuses to skip, how far it is; before, a row that is there already, in
+all its values, was one of those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .pgoutput import Change, Relation, Row, transactions
+from .blocked import applied_lsn
+from .lag import position
+from .link import parse
+from .pgoutput import Change, Relation, Row, Transaction, transactions
 
 try:
     import psycopg
@@ -69,7 +73,8 @@ def find(publisher: Connection, subscriber: Connection, name: str) -> Conflict |
             rows = publisher.execute(peek, [name, MOST_CHANGES, name, MOST_MESSAGES]).fetchall()
         with subscriber.transaction(force_rollback=True):
             subscriber.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'".encode())
-            return _first_failing(subscriber, [bytes(data) for (data,) in rows])
+            due = _not_applied(subscriber, name, [bytes(data) for (data,) in rows])
+            return _first_failing(subscriber, due)
     except psycopg.Error:
         if publisher.broken or subscriber.broken:
             raise
@@ -80,9 +85,18 @@ def _origin(publisher: Connection) -> str:
     return ORIGIN if publisher.info.server_version >= ORIGIN_SINCE else ""
 
 
-def _first_failing(subscriber: Connection, messages: Sequence[bytes]) -> Conflict | None:
+def _not_applied(
+    subscriber: Connection, name: str, messages: Sequence[bytes]
+) -> Iterator[Transaction]:
+    link = parse(name)
+    applied = position(applied_lsn(subscriber, link)) if link else 0
+    found = transactions(messages)
+    return (each for each in found if position(each.final_lsn) >= applied)
+
+
+def _first_failing(subscriber: Connection, due: Iterable[Transaction]) -> Conflict | None:
     silenced: set[str] = set()
-    for transaction in transactions(messages):
+    for transaction in due:
         for change in transaction.changes:
             if (table := str(change.relation)) not in silenced:
                 _silence(subscriber, change.relation)
