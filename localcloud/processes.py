@@ -60,8 +60,11 @@ def own(path: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return what a server's process gets of our environment: nothing that could be secret."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    """Return what a server's process gets of our environment: nothing that could be secret.
+
+    A server that subscribes looks for certificates in its home, which may be no folder it can read.
+    """
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/"}
 
 
 def spawn(

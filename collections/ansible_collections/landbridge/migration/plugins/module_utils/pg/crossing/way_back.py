@@ -8,7 +8,7 @@ sent back to it (origin=none), or the slot is advanced past it where versions do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import PreconditionError
@@ -90,10 +90,10 @@ def make(
     return replication_role.finding(login)
 
 
-def remove(giver: Session, taker: Session, epochs: Sequence[LinkState]) -> None:
-    """Drop what an earlier run left of the link from taker to giver."""
-    for each in epochs:
-        taker.do(lambda conn, each=each: drop(conn, giver.conn, each.link))  # type: ignore[misc]
+def remove(giver: Session, taker: Session, links: Iterable[Link]) -> None:
+    """Drop links from taker to giver, whatever is there of them."""
+    for each in links:
+        taker.do(lambda conn, each=each: drop(conn, giver.conn, each))  # type: ignore[misc]
 
 
 def with_identity(giver: Session, taker: Session, published: Sequence[tuple[str, str]]) -> None:
