@@ -71,11 +71,34 @@ class Writer(threading.Thread):
 
 
 @pytest.fixture
-def followed(mixed, source, as_superuser):
+def mixed_open(mixed, source, as_superuser):
     """The mixed pair, its source fit to be followed."""
     with as_superuser(source) as conn:
         conn.execute(KEYED)
     return {**mixed, "lag_s": 10.0, "timeout": 120.0}
+
+
+FEW = """
+CREATE TABLE public.parents (id int PRIMARY KEY, word text);
+CREATE TABLE public.children (parent int REFERENCES public.parents, word text);
+CREATE TABLE public.log (at timestamptz DEFAULT now(), document jsonb);
+CREATE UNLOGGED TABLE public.fleeting (id int);
+CREATE SEQUENCE public.numbers;
+INSERT INTO public.parents SELECT n, 'p' || n FROM generate_series(1, 500) n;
+INSERT INTO public.children SELECT n, 'c' || n FROM generate_series(1, 500) n;
+INSERT INTO public.fleeting VALUES (1);
+SELECT lo_from_bytea(70001, 'large');
+"""
+
+
+@pytest.fixture
+def few(source, target, absent):
+    """Options of pg_follow for a pair whose source holds little."""
+    with psycopg.connect(**source, autocommit=True) as conn:
+        conn.execute(FEW)
+    pair = {"source": source, "target": target, "lag_s": 20.0, "timeout": 60.0}
+    yield pair
+    absent(pair)
 
 
 @pytest.fixture
@@ -101,6 +124,7 @@ def absent(run_module):
     """Return a function that removes all that follows, so that databases can be dropped."""
 
     def remove(pair):
-        return run_module(pg_follow, **{**pair, "state": "absent"})
+        sides = {side: pair[side] for side in ("source", "target")}
+        return run_module(pg_follow, **sides, state="absent")
 
     return remove
