@@ -1,22 +1,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which row stopped a subscription, and why: found without the server's log, which is not ours.
+"""Which row stops a subscription, and why: found without the server's log, which is not ours.
 
-A subscription that stopped at an error counts it and says no more. Its slot still has the
-transaction, though: it is read there without being consumed, and done once more on the subscriber
-in a transaction that is rolled back. What fails then is what failed before, in the server's own
-words. Transactions that were applied and not yet confirmed come first in the slot. From 15 on the
-subscriber tells, by what it refuses to skip, how far it is; before, a row that is there already, in
-all its values, was one of those.
+A subscription that meets an error counts it, tries again after some seconds and says no more. Its
+slot still has the transaction, though: it is read there without being consumed, and done once more
+on the subscriber in a transaction that is rolled back. What fails then is what failed before, in
+the server's own words. Transactions that were applied and not yet confirmed come first in the slot
+and are passed over; where the subscriber does not tell which those are, a row that is there
+already, in all its values, was one of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .blocked import applied_lsn
-from .lag import position
-from .link import parse
+from . import applied
 from .pgoutput import Change, Relation, Row, Transaction, transactions
 
 try:
@@ -42,6 +40,9 @@ SELECT data
 # What came from this subscriber itself is not sent back to it.
 ORIGIN = ", 'origin', 'none'"
 ORIGIN_SINCE = 160000
+
+# Classes of errors that say nothing of the change: it waited in vain, or the server had no room.
+PASSING = ("40", "53", "55", "57")
 
 SHOWN = 80  # characters of a key's value
 
@@ -71,10 +72,16 @@ def find(publisher: Connection, subscriber: Connection, name: str) -> Conflict |
             publisher.execute(f"SET LOCAL statement_timeout = '{PATIENCE}'".encode())
             peek = PEEK.format(origin=_origin(publisher)).encode()
             rows = publisher.execute(peek, [name, MOST_CHANGES, name, MOST_MESSAGES]).fetchall()
+        after = applied.read(subscriber, name)
+        skipped = applied.read_skip(subscriber, name)
         with subscriber.transaction(force_rollback=True):
             subscriber.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'".encode())
-            due = _not_applied(subscriber, name, [bytes(data) for (data,) in rows])
-            return _first_failing(subscriber, due)
+            coming = [
+                each
+                for each in transactions(bytes(data) for (data,) in rows)
+                if applied.number(each.final_lsn) >= after and each.final_lsn != skipped
+            ]
+            return _first_failing(subscriber, coming)
     except psycopg.Error:
         if publisher.broken or subscriber.broken:
             raise
@@ -85,18 +92,9 @@ def _origin(publisher: Connection) -> str:
     return ORIGIN if publisher.info.server_version >= ORIGIN_SINCE else ""
 
 
-def _not_applied(
-    subscriber: Connection, name: str, messages: Sequence[bytes]
-) -> Iterator[Transaction]:
-    link = parse(name)
-    applied = position(applied_lsn(subscriber, link)) if link else 0
-    found = transactions(messages)
-    return (each for each in found if position(each.final_lsn) >= applied)
-
-
-def _first_failing(subscriber: Connection, due: Iterable[Transaction]) -> Conflict | None:
+def _first_failing(subscriber: Connection, coming: Sequence[Transaction]) -> Conflict | None:
     silenced: set[str] = set()
-    for transaction in due:
+    for transaction in coming:
         for change in transaction.changes:
             if (table := str(change.relation)) not in silenced:
                 _silence(subscriber, change.relation)
@@ -128,7 +126,7 @@ def _error_of(subscriber: Connection, change: Change) -> str:
     except psycopg.Error as exc:
         if subscriber.broken:
             raise
-        return _words(exc)
+        return "" if (exc.sqlstate or "").startswith(PASSING) else _words(exc)
     return ""
 
 

@@ -87,8 +87,10 @@ def _growth(side: str, slot: Slot, severity: Severity, what: str) -> Finding:
 
 def _subscription(watched: Watched, subscription: Subscription) -> Iterator[Finding]:
     name, other = subscription.name, watched.sides[1]
-    if not subscription.enabled:
-        if subscription.errors or name in watched.conflicts:
+    if name in watched.conflicts:
+        yield _apply_error(watched, name)
+    elif not subscription.enabled:
+        if subscription.errors:
             yield _apply_error(watched, name)
         else:
             yield blocker(

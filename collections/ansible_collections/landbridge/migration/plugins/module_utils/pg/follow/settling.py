@@ -115,9 +115,14 @@ def _within(lag: Lag, request: Request) -> bool:
 
 
 def _check(states: Sequence[LinkState], sides: Sides) -> None:
-    """Raise NotConvergedError if a subscription was stopped, by an error or by somebody."""
+    """Raise NotConvergedError if a subscription is stopped, by an error or by somebody."""
     for state in states:
         if state.slot is None or state.subscription is None:
             raise NotConvergedError(f"target: {state.link.name} is not all there any more")
         if not state.enabled:
-            raise blocked.error(blocked.read(sides, state.link))
+            raise NotConvergedError(
+                f"target: somebody has disabled {state.link.name}",
+                hint="Run pg_follow again to enable it.",
+            )
+        if not state.slot.active and (found := blocked.read(sides, state.link)):
+            raise blocked.error(found)

@@ -198,6 +198,6 @@ def _changes(
 def _conflicts(
     publisher: Connection, subscriber: Connection, there: Subscriber
 ) -> dict[str, Conflict]:
-    stopped = [each for each in there.subscriptions.values() if not each.enabled and each.errors]
-    found = {each.name: conflict.find(publisher, subscriber, each.name) for each in stopped}
+    idle = [each for each in there.subscriptions.values() if each.pid is None]
+    found = {each.name: conflict.find(publisher, subscriber, each.name) for each in idle}
     return {name: known for name, known in found.items() if known}
