@@ -117,7 +117,7 @@ def pairs(sides: Sides, wanted: Sequence[str], skipped: Collection[Names] = ()) 
         raise PreconditionError(f"source: there is no table {min(unknown)}")
     both = [(source[each], target[each]) for each in names if each in target]
     found = [
-        Pair((_with_common_key(one, sides[0].shapes[one.names]), other), one.relkind == "m")
+        Pair((with_common_key(one, sides[0].shapes[one.names]), other), one.relkind == "m")
         for one, other in both
         if one.populated and other.populated and one.names not in skipped
     ]
@@ -129,7 +129,7 @@ def pairs(sides: Sides, wanted: Sequence[str], skipped: Collection[Names] = ()) 
     return found
 
 
-def _with_common_key(table: Table, shape: Shape) -> Table:
+def with_common_key(table: Table, shape: Shape) -> Table:
     columns = {column.name for column in shape.columns}
     return table if columns.issuperset(table.key) else replace(table, key=())
 
