@@ -38,7 +38,7 @@ class Options:
     :param chunk_rows: about how many rows a statement reads.
     :param tables: ``schema.table`` of the tables whose rows are compared; empty: all.
     :param role_map: the target's names of the source's roles.
-    :param pass_s: of live: how long the target may take to pass a position of the source.
+    :param lag_s: of live: how long the target may take to pass a position of the source.
     :param settle_s: of live: how long rows that are in flight are read again.
     """
 
@@ -46,7 +46,7 @@ class Options:
     chunk_rows: int
     tables: Sequence[str] = ()
     role_map: RoleMap = field(default_factory=dict)
-    pass_s: float = 300
+    lag_s: float = 300
     settle_s: float = 30
 
 
