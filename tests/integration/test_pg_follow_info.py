@@ -15,7 +15,7 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow imp
     replication_role,
 )
 from ansible_collections.landbridge.migration.plugins.module_utils.waiting import Deadline
-from ansible_collections.landbridge.migration.plugins.modules import pg_follow_info
+from ansible_collections.landbridge.migration.plugins.modules import pg_follow, pg_follow_info
 
 pytestmark = pytest.mark.postgres
 
@@ -134,6 +134,26 @@ def test_a_table_that_was_added_is_not_followed(followed):
     found = followed.guards()
     assert "public.leaf, public.new" in found["not_published"]["message"]
     assert "table public.new added" in found["ddl"]["message"]
+
+
+def test_a_copy_remembers_the_snapshot_that_its_guards_compare_with(
+    source, target, run_module, eventually
+):
+    sides = {"source": source, "target": target}
+    with connect("source", source) as conn:
+        conn.execute("CREATE TABLE public.t (id int PRIMARY KEY)")
+        conn.execute("CREATE TABLE public.whole (at int)")
+        made = run_module(pg_follow, **sides, timeout=120.0, lag_s=10.0)
+        assert made.get("state") == "following", made.get("msg")
+        assert eventually(lambda: quiet_now(sides, run_module), 20)
+        conn.execute("ALTER TABLE public.t ADD note text")
+        found = run_module(pg_follow_info, **sides, watch_s=0)["guards"]
+    assert [each["object"] for each in found] == ["column public.t.note added"]
+    run_module(pg_follow, **sides, state="absent")
+
+
+def quiet_now(sides, run_module):
+    return not run_module(pg_follow_info, **sides, watch_s=0)["guards"]
 
 
 def test_a_publication_without_truncate_or_with_a_table_that_nobody_asked_for(followed):

@@ -9,7 +9,7 @@ short_description: See how far a followed database is, and what stands in the wa
 version_added: 0.2.0
 author: Landbridge contributors (@landbridge)
 description:
-  - Reads both sides of a database that C(pg_follow) has follow another one.
+  - Reads both sides of a database that M(landbridge.migration.pg_follow) has follow another one.
     Changes nothing.
   - Tells the lag and whether it falls, what the slot keeps, and every guard that has something to
     say. A guard's C(blocker) is what a crossing must not be begun with.
@@ -57,6 +57,7 @@ attributes:
   check_mode: {support: full, description: Only reads.}
   diff_mode: {support: none, description: Changes nothing.}
 seealso:
+  - module: landbridge.migration.pg_follow
   - module: landbridge.migration.pg_audit
 """
 

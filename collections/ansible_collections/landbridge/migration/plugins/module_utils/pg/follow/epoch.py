@@ -21,7 +21,7 @@ from ..clone.progress import Progress
 from ..clone.request import exported
 from ..connection import translated
 from ..text import literal
-from . import identity, link, publication, steps
+from . import fingerprint, identity, link, publication, steps
 from .identity import Name, Table
 from .link import Link
 from .links import Links, names_of
@@ -119,7 +119,15 @@ class Epoch:
                 retryable=True,
                 hint="Run it again when the schema is at rest.",
             )
+        self._remember(made, source)
         return name
+
+    def _remember(self, made: Link, source: Connection) -> None:
+        """Keep how the source is defined in its snapshot: what changes since is told by that."""
+        with translated("source"):
+            taken = fingerprint.take(source)
+        with translated("target"):
+            fingerprint.keep(self._links.sides.target, made, taken)
 
 
 def _taken_over(source: Connection, snapshot: str) -> str:

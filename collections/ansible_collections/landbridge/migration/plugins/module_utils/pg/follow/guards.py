@@ -18,6 +18,10 @@ OLD_XIDS = 1_200_000_000
 
 def guards(watched: Watched) -> list[Finding]:
     """Return everything worth telling, what keeps the gate closed first."""
+    if not watched.names:
+        side, other = watched.sides
+        message = f"{other}: nothing follows the {side}"
+        return [blocker("not_following", side, message, "Run dataxfer.")]
     found = [
         *link_guards.findings(watched),
         *_lag(watched),
@@ -73,7 +77,7 @@ def _definitions(watched: Watched) -> Iterator[Finding]:
             "not_published",
             several(tables),
             f"{side}: not followed: {several(tables)}",
-            "Make it on the subscriber, too, if it is new. " + AGAIN,
+            f"Make it on the {other}, too, if it is new. " + AGAIN,
         )
 
 

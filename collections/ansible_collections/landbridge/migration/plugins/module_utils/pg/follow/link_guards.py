@@ -21,12 +21,7 @@ def findings(watched: Watched) -> Iterator[Finding]:
     """Return what is wrong with any epoch of the direction."""
     publisher, subscriber = watched.publisher, watched.subscriber
     side, other = watched.sides
-    names = {*publisher.publications, *publisher.slots, *subscriber.subscriptions}
-    if not names:
-        yield blocker(
-            "not_following", side, f"{other}: nothing follows the {side}", "Run dataxfer."
-        )
-    for name in sorted(names):
+    for name in sorted(watched.names):
         slot, subscription = publisher.slots.get(name), subscriber.subscriptions.get(name)
         if slot is None:
             yield blocker(

@@ -52,6 +52,12 @@ class Watched:
     conflicts: Mapping[str, Conflict] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def names(self) -> set[str]:
+        """Names of links that either side has anything of."""
+        here, there = self.publisher, self.subscriber
+        return {*here.publications, *here.slots, *there.subscriptions}
+
 
 def blocker(code: str, name: str, message: str, remedy: str) -> Finding:
     """Return a finding that keeps the gate closed."""
