@@ -38,7 +38,11 @@ class Shopping(threading.Thread):
                 self.places.append(at)
             except psycopg.Error as exc:
                 self.problems.append(exc)
+                if conn:
+                    conn.close()
                 at, conn = 1 - at, None
+        if conn:
+            conn.close()
 
     def __enter__(self):
         self.start()
