@@ -107,6 +107,8 @@ class PgBouncer:
         processes.send(pid, signal.SIGKILL)
         name = self.configuration.name
         processes.wait_until(lambda: self._gone(pid), timeout, f"{name}: the pooler stops")
+        if self._process is not None:
+            self._process.wait()
         self._process = None
 
     def _gone(self, pid: int) -> bool:
