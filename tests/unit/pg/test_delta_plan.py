@@ -20,7 +20,7 @@ def table(name, *, key_type=INT, pages=1000, rows=100_000.0, key=("id",)):
 
 def planned(*tables, moving=(), counts=None):
     by_name = {each.names: each for each in tables}
-    items, left = plan(by_name, moving, counts or {names: 1 for names in by_name})
+    items, left = plan(by_name, moving, counts or dict.fromkeys(by_name, 1))
     return [(each.table.relname, each.what) for each in items], [each.table for each in left]
 
 
