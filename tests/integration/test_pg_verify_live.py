@@ -71,7 +71,7 @@ WRITERS = (
 
 
 @pytest.fixture
-def pair(source, target, follow):
+def pair(source, target, linked):
     for server in (source, target):
         with connect("test", server) as conn:
             conn.execute("SET search_path = public")
@@ -81,7 +81,7 @@ def pair(source, target, follow):
         conn.execute("SELECT lo_from_bytea(0, 'picture')")
     with connect("test", target) as conn:  # as its copy would have it: FULL is the source's
         conn.execute("ALTER TABLE public.old_log REPLICA IDENTITY DEFAULT")
-    follow([("public", name) for name in TABLES])
+    linked([("public", name) for name in TABLES])
     return {"source": source, "target": target}
 
 
@@ -107,8 +107,8 @@ def differing_rows(result):
 @pytest.mark.parametrize(
     "major", [pytest.param(m, marks=pytest.mark.source_major(m)) for m in (17, 15)]
 )
-def test_no_row_in_flight_is_a_difference(verify, writing, major):
-    with writing(*WRITERS):
+def test_no_row_in_flight_is_a_difference(verify, traffic, major):
+    with traffic(*WRITERS):
         results = [verify() for _again in range(2)]
     for result in results:
         evidence = result["evidence"]
@@ -138,8 +138,8 @@ PLANTED_WITHOUT_A_KEY = {
 }
 
 
-def test_every_row_that_differs_is_named_under_traffic(verify, writing):
-    with writing(*WRITERS):
+def test_every_row_that_differs_is_named_under_traffic(verify, traffic):
+    with traffic(*WRITERS):
         result = verify(*PLANTED, *PLANTED_WITHOUT_A_KEY)
     assert result["error"]["code"] == "not_converged"
     rows = differing_rows(result)
@@ -293,9 +293,9 @@ def test_no_table_to_compare_is_a_failure(pair, verify, source, target):
     assert verify(tables=["public.only"])["failed"]
 
 
-def test_progress_says_that_rows_in_flight_are_read_again(verify, writing, tmp_path):
+def test_progress_says_that_rows_in_flight_are_read_again(verify, traffic, tmp_path):
     path = tmp_path / "progress"
-    with writing(*WRITERS[:2]):
+    with traffic(*WRITERS[:2]):
         verify("UPDATE accounts SET owner = 'thief' WHERE id = 3", progress_path=str(path))
     last = json.loads(path.read_text().splitlines()[-1])
     assert last["event"] == "done"

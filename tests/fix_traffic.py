@@ -20,7 +20,7 @@ PACE_S = 0.005  # between a writer's statements: what a target on few cores can 
 
 
 @pytest.fixture
-def follow(source, target):
+def linked(source, target):
     """Return a function: make the target follow tables, which are alike on both sides."""
     with ExitStack() as stack:
         publisher = stack.enter_context(connect("source", source))
@@ -46,7 +46,7 @@ def follow(source, target):
 
 
 @pytest.fixture
-def writing(source):
+def traffic(source):
     """Return a context manager: statements written again and again while its block runs.
 
     Each is a function of a number that grows, in a thread and a session of its own; ``server`` is
