@@ -20,7 +20,7 @@ PACE_S = 0.005  # between a writer's statements: what a target on few cores can 
 
 
 @pytest.fixture
-def follow(source, target):
+def linked(source, target):
     """Return a function: make the target follow tables, which are alike on both sides."""
     with ExitStack() as stack:
         publisher = stack.enter_context(connect("source", source))

@@ -39,6 +39,12 @@ def conns(source, target, source_major):
         yield one, other
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Nothing takes too long on a machine that is busy."""
+    monkeypatch.setattr(module, "ITEM_MS", PLENTY_MS)
+
+
 def told(found):
     return {each["table"]: (each["what"], each["rows"]) for each in found["compared"]}
 
@@ -51,7 +57,7 @@ def test_the_newest_rows_of_big_tables_and_small_tables_as_a_whole_are_compared(
     found = delta(*conns, prepare(*conns), PLENTY_MS)
     assert found["equal"]
     assert told(found) == {
-        "public.big": ("newest", 100),
+        "public.big": ("newest", 25),
         "public.small": ("all", 50),
         "public.log": ("all", 50),
     }
@@ -59,7 +65,7 @@ def test_the_newest_rows_of_big_tables_and_small_tables_as_a_whole_are_compared(
         "public.wide": "its key tells no order that both sides agree on",
         "public.long_log": "its key tells no order that both sides agree on",
     }
-    assert found["rows"] == 200
+    assert found["rows"] == 125
 
 
 def test_only_tables_written_to_since_an_earlier_look_are_compared(conns):
@@ -99,7 +105,7 @@ def test_rows_listed_as_moving_are_compared_by_their_keys(conns):
 
 # What is done to the target, and how it is told.
 PLANTED = {
-    "UPDATE big SET what = 'y' WHERE id = 19950": "id 19950 (changed in what)",
+    "UPDATE big SET what = 'y' WHERE id = 19980": "id 19980 (changed in what)",
     "INSERT INTO big VALUES (20001, 'never')": "id 20001 (extra)",
     "DELETE FROM big WHERE id = 20000": "id 20000 (missing)",
     "UPDATE wide SET up = false WHERE nr = 5": "name name 5, nr 5 (changed in up)",
@@ -131,6 +137,13 @@ def test_what_the_budget_does_not_allow_is_told_and_is_no_error(conns):
     assert (found["equal"], found["compared"]) == (True, [])
     assert set(left(found).values()) >= {"no time was left"}
     assert delta(*conns, prepared, PLENTY_MS)["compared_count"] == 3
+
+
+def test_rows_that_take_too_long_are_told_and_left_out(conns, monkeypatch):
+    monkeypatch.setattr(module, "ITEM_MS", 0)
+    found = delta(*conns, prepare(*conns), PLENTY_MS)
+    assert (found["compared"], found["rows"]) == ([], 0)
+    assert left(found)["public.small"] == "it takes more than 0 ms"
 
 
 def test_a_side_that_is_slow_is_cut_off_and_its_session_is_as_before(conns, target):

@@ -71,7 +71,7 @@ WRITERS = (
 
 
 @pytest.fixture
-def pair(source, target, follow):
+def pair(source, target, linked):
     for server in (source, target):
         with connect("test", server) as conn:
             conn.execute("SET search_path = public")
@@ -81,7 +81,7 @@ def pair(source, target, follow):
         conn.execute("SELECT lo_from_bytea(0, 'picture')")
     with connect("test", target) as conn:  # as its copy would have it: FULL is the source's
         conn.execute("ALTER TABLE public.old_log REPLICA IDENTITY DEFAULT")
-    follow([("public", name) for name in TABLES])
+    linked([("public", name) for name in TABLES])
     return {"source": source, "target": target}
 
 
@@ -177,29 +177,79 @@ def test_what_is_not_replicated_is_named_with_its_reason_and_not_compared(verify
     assert any("large objects" in note for note in evidence["catalog"]["notes"])
 
 
-def test_a_row_that_never_rests_is_listed_as_moving_and_is_no_difference(source, target):
-    for server, number in ((source, 0), (target, -1)):
-        with connect("test", server) as conn:
-            conn.execute("CREATE TABLE public.busy (id int PRIMARY KEY, n int)")
-            conn.execute(f"INSERT INTO public.busy VALUES (1, {number}), (2, 0)")
+@pytest.fixture
+def compare_writing(source, target):
+    """Return a function: compare two tables, writing to both sides whenever the target is awaited.
 
-    @contextmanager
-    def following(source, target, _timeout_s):
-        """Write to both sides whenever the target is waited for."""
-        with connect("test", source) as one, connect("test", target) as other:
+    What is written to both is what replication would carry.
+    """
 
-            def passed():
-                for conn in (one, other):
-                    conn.execute("UPDATE public.busy SET n = n + 3 WHERE id = 1")
+    def run(on_source, on_target, *on_both):
+        for server, change in ((source, on_source), (target, on_target)):
+            with connect("test", server) as conn:
+                conn.execute("CREATE TABLE public.busy (id int PRIMARY KEY, n int)")
+                conn.execute("INSERT INTO public.busy SELECT g, 0 FROM generate_series(1, 500) g")
+                conn.execute(change)
 
-            yield passed
+        @contextmanager
+        def following(source, target, _timeout_s):
+            with connect("test", source) as one, connect("test", target) as other:
 
-    options = verify_module.Options(jobs=1, chunk_rows=1000, settle_s=1)
-    found = live.compare(source, target, options, VerifyProgress(None, ""), following)
+                def passed():
+                    for change in on_both:
+                        one.execute(change)
+                        other.execute(change)
+
+                yield passed
+
+        options = verify_module.Options(jobs=1, chunk_rows=1000, settle_s=1)
+        return live.compare(source, target, options, VerifyProgress(None, ""), following)
+
+    return run
+
+
+def test_a_row_that_never_rests_is_listed_as_moving_and_is_no_difference(compare_writing):
+    found = compare_writing(
+        "UPDATE public.busy SET n = 7 WHERE id = 1",
+        "UPDATE public.busy SET n = 8 WHERE id = 1",
+        "UPDATE public.busy SET n = n + 3 WHERE id = 1",
+    )
     assert found.equal
     assert found.evidence()["live"]["moving"] == [
         {"table": "public.busy", "key": {"id": "1"}, "rows": 1}
     ]
+
+
+IN_FLIGHT = (
+    "UPDATE public.busy SET n = n + 1 WHERE id IN (1, 2)",
+    "UPDATE public.busy SET id = -id WHERE abs(id) = 3",
+    "DELETE FROM public.busy WHERE id = 4",
+    "INSERT INTO public.busy SELECT max(id) + 1, 5 FROM public.busy",
+)
+
+
+def test_rows_in_flight_are_found_without_a_search(compare_writing, monkeypatch):
+    monkeypatch.delattr(live.differing, "examine")
+    found = compare_writing("SELECT 1", "SELECT 1", *IN_FLIGHT)
+    assert found.equal
+    assert found.evidence()["live"]["reread"] >= 5
+
+
+def test_a_wrong_row_among_those_in_flight_is_found_by_a_search(compare_writing):
+    found = compare_writing("SELECT 1", "UPDATE public.busy SET n = 1 WHERE id = 400", *IN_FLIGHT)
+    [table] = found.evidence()["differing"]
+    assert table["rows"] == ["id 400 (changed in n)"]
+
+
+def test_a_table_with_too_many_rows_in_flight_is_unsettled_and_not_equal(
+    compare_writing, monkeypatch
+):
+    monkeypatch.setattr(live.in_flight, "MOST_ROWS", 10)
+    monkeypatch.setattr(live, "LOOK", live.Look(1, 100, columns=False))
+    found = compare_writing("SELECT 1", "SELECT 1", "UPDATE public.busy SET n = n + 1")
+    assert not found.equal
+    assert found.evidence()["live"]["unsettled"] == ["public.busy"]
+    assert "Too many rows are in flight" in found.sentence()
 
 
 @pytest.fixture
@@ -247,5 +297,6 @@ def test_progress_says_that_rows_in_flight_are_read_again(verify, traffic, tmp_p
     path = tmp_path / "progress"
     with traffic(*WRITERS[:2]):
         verify("UPDATE accounts SET owner = 'thief' WHERE id = 3", progress_path=str(path))
-    events = [json.loads(line) for line in path.read_text().splitlines()]
-    assert any("rows in flight re-read" in each.get("message", "") for each in events)
+    last = json.loads(path.read_text().splitlines()[-1])
+    assert last["event"] == "done"
+    assert "rows in flight re-read" in last["message"]

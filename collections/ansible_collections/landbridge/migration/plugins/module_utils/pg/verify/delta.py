@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ...errors import NotConvergedError
 from ..catalog import catalog
 from ..catalog.catalog import Catalog, Table
 from ..connection import translated
 from . import checksum, differing, rereading
+from .delta_plan import Item, Left, Written, plan
 from .opening import SERVER_ENCODING, Found, Names, Sides, on_both, unread, with_common_key
 from .rereading import Candidates, Key
 from .side import Side
@@ -35,15 +36,6 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.sql import Composable
 
-TABLES = 20  # those that were written to most
-NEWEST_ROWS = 100  # of each
-SMALL_PAGES = 8  # a table of 64 kB is compared as a whole
-MOVING_ROWS = 500  # of each table; a statement that is planned once, so its text may be long
-
-# pg_type.dat: types whose order is the same on every server: integers, oid, date, timestamps,
-# numeric, uuid. Texts are ordered by collations, which differ.
-ORDERED = frozenset({20, 21, 23, 26, 1082, 1114, 1184, 1700, 2950})
-
 # Counters since the statistics were reset: which tables are written to.
 WRITTEN = """\
 SELECT schemaname::text, relname::text, n_tup_ins + n_tup_upd + n_tup_del
@@ -54,9 +46,10 @@ SELECT schemaname::text, relname::text, n_tup_ins + n_tup_upd + n_tup_del
 UNTIL = """\
 CASE WHEN clock_timestamp() < statement_timestamp() + $1 * interval '1 ms' THEN ({}) END"""
 ITEM = """\
-SELECT ARRAY[count(*), coalesce(sum({high}), 0), coalesce(sum({low}), 0)]::text[]
-  FROM ({digests}) h"""
-NEWEST = "t.ctid = ANY (ARRAY(SELECT ctid FROM ONLY {table} ORDER BY {key} LIMIT {rows}))"
+SELECT ARRAY[count(*)::text, encode({digest}, 'hex'),
+             extract(epoch FROM clock_timestamp() - statement_timestamp())::text]
+  FROM ({rows}) d"""
+TOGETHER = "string_agg(h, ''::bytea ORDER BY h)"
 
 # The share of the budget after which no further table is begun; at the end of it all is lost.
 BEGUN_WITHIN = 0.7
@@ -65,26 +58,9 @@ BEGUN_WITHIN = 0.7
 SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 PLENTY_MS = 60_000
 
-Written = Mapping[Names, int]
-
-
-class Item(NamedTuple):
-    """Rows of a table, as a condition on ``t``; None: all.
-
-    :param what: ``moving``, ``newest`` or ``all``.
-    """
-
-    table: Table
-    what: str
-    only: Composable | None
-
-
-class Left(NamedTuple):
-    """What is not compared, and why."""
-
-    table: str
-    what: str
-    reason: str
+# How long rows take is measured: their sizes do not tell, for values may be compressed.
+WARM_RUNS = 3
+ITEM_MS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,63 +100,7 @@ def prepare(
     both = _tables(sides)
     followed = {names: both[names] for names in both if tables is None or names in tables}
     items, left = plan(followed, moving, counts)
-    name = f"landbridge_delta_{uuid.uuid4().hex[:8]}"
-    found = Prepared(sides, name, items, left)
-    on_both(lambda side: _prepare(found, sides[side == "target"]))
-    return found
-
-
-def plan(
-    tables: Mapping[Names, Table], moving: Iterable[Moving], counts: Written
-) -> tuple[list[Item], list[Left]]:
-    """Return what to compare, the most urgent first, and what is left out.
-
-    :param counts: how often each table was written to.
-    """
-    ranked = sorted((each for each in tables if counts.get(each, 0) > 0), key=lambda n: -counts[n])
-    by_name = {str(table): table for table in tables.values()}
-    keys: dict[str, list[Mapping[str, str]]] = {}
-    for row in moving:
-        keys.setdefault(row.table, []).append(row.key)
-    items: list[Item] = []
-    left: list[Left] = []
-    for name, rows in keys.items():
-        _add(_moving(by_name.get(name), name, rows), items, left)
-    whole = {item.table.names for item in items if item.what == "all"}
-    for names in [each for each in ranked if each not in whole][:TABLES]:
-        _add(_latest(tables[names]), items, left)
-    return items, left
-
-
-def _add(found: Item | Left, items: list[Item], left: list[Left]) -> None:
-    if isinstance(found, Item):
-        items.append(found)
-    else:
-        left.append(found)
-
-
-def _moving(table: Table | None, name: str, rows: Sequence[Mapping[str, str]]) -> Item | Left:
-    if table is None:
-        return Left(name, "moving", "it is not on both sides")
-    if table.pages <= SMALL_PAGES:
-        return Item(table, "all", None)
-    keys = [tuple(row[column] for column in table.key) for row in rows if {*row} == {*table.key}]
-    if not table.key or not keys:
-        return Left(name, "moving", "it has no key to read those rows by")
-    return Item(table, "moving", rereading.those(table, keys[:MOVING_ROWS]))
-
-
-def _latest(table: Table) -> Item | Left:
-    if table.pages <= SMALL_PAGES:
-        return Item(table, "all", None)
-    types = {column.name: column.type_oid for column in table.columns}
-    if not table.key or any(types[name] not in ORDERED for name in table.key):
-        return Left(str(table), "newest", "its key tells no order that both sides agree on")
-    key = sql.SQL(", ").join(sql.SQL("{} DESC").format(sql.Identifier(name)) for name in table.key)
-    only = sql.SQL(NEWEST).format(
-        table=sql.Identifier(*table.names), key=key, rows=sql.Literal(NEWEST_ROWS)
-    )
-    return Item(table, "newest", only)
+    return _without_slow(_prepared(sides, items, left))
 
 
 def delta(
@@ -202,7 +122,7 @@ def delta(
         if before is None or after is None
     ]
     compared = [(item, before, after) for item, before, after in pairs if before and after]
-    wrong = [item for item, before, after in compared if before != after]
+    wrong = [item for item, before, after in compared if before[:2] != after[:2]]
     evidence = {
         "equal": not wrong,
         "budget_ms": budget_ms,
@@ -275,8 +195,39 @@ def _tables(sides: Sides) -> dict[Names, Table]:
     }
 
 
+def _without_slow(first: Prepared) -> Prepared:
+    costs_ms = zip(*on_both(lambda side: _costs_ms(first, side)), strict=True)
+    slow = [max(costs) > ITEM_MS for costs in costs_ms]
+    if not any(slow):
+        return first
+    reason = f"it takes more than {ITEM_MS:g} ms"
+    both = list(zip(first.items, slow, strict=True))
+    left = [Left(str(item.table), item.what, reason) for item, is_slow in both if is_slow]
+    items = [item for item, is_slow in both if not is_slow]
+    second = _prepared(first.sides, items, [*first.left, *left])
+    on_both(lambda side: _costs_ms(second, side))
+    return second
+
+
+def _prepared(sides: Sides, items: Sequence[Item], left: Sequence[Left]) -> Prepared:
+    found = Prepared(sides, f"landbridge_delta_{uuid.uuid4().hex[:8]}", items, left)
+    on_both(lambda side: _prepare(found, sides[side == "target"]))
+    return found
+
+
+def _costs_ms(prepared: Prepared, name: str) -> list[float]:
+    """Execute as will be later, which has pages read; return what each item takes at best."""
+    conn = prepared.sides[name == "target"].conn
+    best = [float("inf")] * len(prepared.items)
+    for _unused in range(WARM_RUNS):
+        ended_ms = 0.0
+        for place, found in enumerate(_execute(conn, prepared, PLENTY_MS)):
+            began_ms, ended_ms = ended_ms, float(found[2]) * 1000 if found else float("inf")
+            best[place] = min(best[place], ended_ms - began_ms)
+    return best
+
+
 def _prepare(prepared: Prepared, side: Side) -> None:
-    """Have the statement planned, and the pages that it reads read."""
     if not prepared.items:
         return
     items = [sql.SQL(UNTIL).format(_item(side, item)) for item in prepared.items]
@@ -286,19 +237,20 @@ def _prepare(prepared: Prepared, side: Side) -> None:
         if side.conn.info.server_version >= 120000:
             side.conn.execute(SETTINGS)
         side.conn.execute(statement)
-        side.conn.execute(sql.SQL("EXECUTE {} ({})").format(name, sql.Literal(PLENTY_MS)))
 
 
 def _item(side: Side, item: Item) -> Composable:
-    digests = checksum.digests_of(item.table, {"h": side.digest(item.table)}, only=item.only)
-    high, low = checksum.half("h", 0), checksum.half("h", 8)
-    return sql.SQL(ITEM).format(high=high, low=low, digests=digests)
+    rows = checksum.digests_of(item.table, {"h": side.digest(item.table)}, only=item.only)
+    return sql.SQL(ITEM).format(digest=side.dialect.digest_bytes(sql.SQL(TOGETHER)), rows=rows)
 
 
 def _execute(
     conn: Connection, prepared: Prepared, budget_ms: float
 ) -> Sequence[Sequence[str] | None]:
-    """Return each item's sums, None for those that there was no time for."""
+    """Return of each item how many rows, their digest, and how many seconds had passed by then.
+
+    None of one that there was no time for.
+    """
     nothing = [None] * len(prepared.items)
     if not prepared.items:
         return nothing

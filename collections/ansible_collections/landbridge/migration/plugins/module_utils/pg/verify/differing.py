@@ -212,7 +212,7 @@ def described(side: Side, table: Table, *, columns: bool) -> dict[str, Composabl
     return {
         "h": side.digest(table),
         "c": sql.SQL("ARRAY[{}]::text[]").format(sql.SQL(", ").join(digests)),
-        "n": _key_values(table),
+        "n": key_values(table),
         "p": sql.SQL("t.ctid"),
     }
 
@@ -238,7 +238,8 @@ def _key(side: Side, table: Table) -> Composable:
     return side.dialect.digest(sql.SQL("ROW({})::text").format(sql.SQL(", ").join(names)))
 
 
-def _key_values(table: Table) -> Composable:
+def key_values(table: Table) -> Composable:
+    """Return the values of a row's key, as texts."""
     names = (sql.SQL("{}::text").format(sql.Identifier("t", name)) for name in table.key)
     return sql.SQL("ARRAY[{}]::text[]").format(sql.SQL(", ").join(names))
 

@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ...errors import PreconditionError
 from ...waiting import Deadline
 from ..catalog.catalog import Catalog, Key, Table
 from ..catalog.catalog_diff import Difference
-from . import differing, passing, rereading
+from ..connection import translated
+from . import differing, in_flight, passing, rereading
 from .differing import Differing, Look
 from .opening import Names, Opened, Pair, Server, Sides, opened, pairs
 from .progress import VerifyProgress
@@ -79,14 +80,14 @@ def compare(
         opened(source, target, options.role_map) as both,
     ):
         known = _Progress()
-        sides = _snapshots(both, passed)
+        sides, horizons = _snapshots(both, passed)
         left = pairs(sides, options.tables, skipped=[*_uncompared(both)])
         if not left:
             raise PreconditionError("source: it has no table that can be compared.")
         for attempt in range(SNAPSHOTS):
             if attempt:
-                sides = _snapshots(both, passed)
-            _look(sides, left, options, passed, known, progress)
+                sides, horizons = _snapshots(both, passed)
+            _look(_Look(sides, horizons, passed), left, options, known, progress)
             left = known.unsettled
             if not left:
                 break
@@ -118,27 +119,40 @@ def as_followed(differences: Iterable[Difference]) -> list[Difference]:
     ]
 
 
-def _snapshots(both: Opened, passed: Passed) -> Sides:
+class _Look(NamedTuple):
+    """A pair of snapshots; ``horizons``: see in_flight.find."""
+
+    sides: Sides
+    horizons: tuple[in_flight.Horizon, in_flight.Horizon]
+    passed: Passed
+
+
+def _snapshots(both: Opened, passed: Passed) -> tuple[Sides, tuple[str, str]]:
+    with translated("target"):
+        before = in_flight.horizon(both.conns["target"])
     source = both.side("source")
+    with translated("source"):
+        since = in_flight.horizon(source.conn)
     passed()
-    return source, both.side("target")
+    return (source, both.side("target")), (since, before)
 
 
 def _look(
-    sides: Sides,
+    look: _Look,
     left: Sequence[Pair],
     options: Options,
-    passed: Passed,
     known: _Progress,
     progress: VerifyProgress,
 ) -> None:
     """Compare the tables ``left`` in one pair of snapshots, and settle the rows that differ."""
-    results, chunks = results_of(sides, left, options, progress)
-    candidates, incomplete = _candidates(sides, left, results, progress)
-    for side in sides:
+    results, chunks = results_of(look.sides, left, options, progress)
+    candidates, incomplete = _candidates(look, left, results, progress)
+    for side in look.sides:
         side.end()
     started = time.monotonic()
-    settled = rereading.settle(sides, candidates, passed, Deadline(options.settle_s), progress)
+    settled = rereading.settle(
+        look.sides, candidates, look.passed, Deadline(options.settle_s), progress
+    )
     known.settle_s += time.monotonic() - started
     known.chunks += chunks
     known.reread += settled.rows
@@ -153,7 +167,7 @@ def _look(
 
 
 def _candidates(
-    sides: Sides,
+    look: _Look,
     left: Sequence[Pair],
     results: Sequence[TableResult],
     progress: VerifyProgress,
@@ -169,14 +183,16 @@ def _candidates(
         if room <= 0:
             incomplete.add(table.names)
             continue
-        progress.note(f"{result.name} was written to; looking for the rows")
-        most_rows = max(result.source.rows, result.target.rows)
-        examined = differing.examine(sides, table, most_rows, LOOK)
-        keys = examined.keys()
+        progress.doing("search", f"for what was written to in {result.name}")
+        keys = in_flight.find(look.sides, table, result, look.horizons)
+        if keys is None:
+            most_rows = max(result.source.rows, result.target.rows)
+            examined = differing.examine(look.sides, table, most_rows, LOOK)
+            keys = examined.keys()
+            if not examined.complete:
+                incomplete.add(table.names)
         found.append(Candidates(table, keys))
         room -= len(keys)
-        if not examined.complete:
-            incomplete.add(table.names)
     return found, incomplete
 
 

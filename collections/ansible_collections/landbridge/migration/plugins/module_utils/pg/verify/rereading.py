@@ -78,6 +78,7 @@ def settle(
     """
     left = [each for each in candidates if each.keys]
     rows = _count(left)
+    reread = 0
     differ: dict[Names, list[RowDifference]] = {}
     rounds = 0
     between = pauses(0.05, 2.0)
@@ -85,7 +86,8 @@ def settle(
         if rounds:
             deadline.pause(next(between))
         rounds += 1
-        progress.note(f"{_count(left)} rows in flight re-read")
+        reread += _count(left)
+        progress.doing("settle", f"{reread} rows in flight re-read")
         left = _round(sides, left, passed, differ)
     moving = {each.table.names: each.keys for each in left}
     return Settled(differ, moving, rows, rounds)
