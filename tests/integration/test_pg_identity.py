@@ -5,7 +5,10 @@ import pytest
 
 from ansible_collections.landbridge.migration.plugins.module_utils import errors
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow import identity
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow import (
+    identity,
+    identity_memory,
+)
 from ansible_collections.landbridge.migration.plugins.module_utils.waiting import Deadline
 
 pytestmark = pytest.mark.postgres
@@ -56,15 +59,15 @@ def test_every_table_gets_one_and_has_its_own_again_afterwards(conn, major):
     before = identities(conn)
     changes = identity.plan(identity.read(conn))
     assert identities(conn) == before
-    identity.converge(conn, changes, Deadline(30))
+    identity_memory.converge(conn, changes, Deadline(30))
     assert identities(conn) == before | {
         "indexed": "i narrow", "late": "f", "bare": "f", "silent": "d", "odd": "f", "leaf": "f",
     }  # fmt: skip
     assert identity.plan(identity.read(conn)) == []
     conn.execute("DROP TABLE public.bare")
-    assert identity.restore(conn, Deadline(30)) == len(changes)
+    assert identity_memory.restore(conn, Deadline(30)) == len(changes)
     assert identities(conn) == {n: i for n, i in before.items() if n != "bare"}
-    assert identity.restore(conn, Deadline(30)) == 0
+    assert identity_memory.restore(conn, Deadline(30)) == 0
 
 
 def test_the_server_tells_which_types_have_no_equality(conn):
@@ -78,11 +81,11 @@ def test_the_server_tells_which_types_have_no_equality(conn):
 
 def test_an_index_that_is_gone_since_is_not_missed(conn):
     conn.execute("ALTER TABLE public.indexed REPLICA IDENTITY USING INDEX wide")
-    identity.remember(
-        conn, [identity.Remembered(identity.Name("public", "indexed"),
+    identity_memory.remember(
+        conn, [identity_memory.Remembered(identity.Name("public", "indexed"),
                                    identity.Identity("i", "gone"), True, False)]
     )  # fmt: skip
-    identity.restore(conn, Deadline(30))
+    identity_memory.restore(conn, Deadline(30))
     assert identities(conn)["indexed"] == "d"
 
 
@@ -91,6 +94,6 @@ def test_a_table_in_use_is_waited_for_and_holds_nobody_up(conn, source):
     with psycopg.connect(**source) as reader:
         reader.execute("SELECT FROM public.late")
         with pytest.raises(errors.DeadlineError, match=r"1 are in use|[2-6] are in use"):
-            identity.converge(conn, changes, Deadline(1))
-    identity.converge(conn, changes, Deadline(30))
+            identity_memory.converge(conn, changes, Deadline(1))
+    identity_memory.converge(conn, changes, Deadline(30))
     assert identity.plan(identity.read(conn)) == []

@@ -21,7 +21,7 @@ from ..clone.progress import Progress
 from ..clone.request import exported
 from ..connection import translated
 from ..text import literal
-from . import fingerprint, identity, link, publication, steps
+from . import fingerprint, identity, identity_memory, link, publication, steps
 from .identity import Name, Table
 from .link import Link
 from .links import Links, names_of
@@ -105,7 +105,7 @@ class Epoch:
         """Publish tables, make the slot and return its snapshot, held by ``source``."""
         request, conn = self._links.request, self._links.sides.source
         with translated("source"):
-            identity.converge(conn, identity.plan(tables), Deadline(IDENTITY_WAIT_S))
+            identity_memory.converge(conn, identity.plan(tables), Deadline(IDENTITY_WAIT_S))
             link.publish(conn, made, [table.name for table in tables])
         self._progress.say("progress", phase="slot", message="waiting for open transactions")
         with link.make_slot("source", request.source, made, Deadline(request.timeout_s)) as slot:

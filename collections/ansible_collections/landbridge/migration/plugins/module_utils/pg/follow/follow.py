@@ -19,7 +19,7 @@ from ..clone.findings import Finding
 from ..clone.progress import Progress
 from ..clone.request import exported
 from ..connection import translated
-from . import blocked, identity, keys, preconditions, removal, steps
+from . import blocked, identity, identity_memory, keys, preconditions, removal, steps
 from .epoch import Epoch
 from .links import Links, names_of
 from .request import Request
@@ -139,9 +139,9 @@ def _converge(links: Links) -> bool:
     if plan.subscribe:
         with translated("source"):
             named = [(str(table.oid), table.name) for table in identity.read(sides.source)]
-            memory = identity.recall(sides.source)
+            memory = identity_memory.recall(sides.source)
         with translated("target"):
-            identity.remember(sides.target, memory)
+            identity_memory.remember(sides.target, memory)
         whole = sides.find().whole
         for number in plan.subscribe:
             links.subscribe(number, names_of(named, whole[number]))

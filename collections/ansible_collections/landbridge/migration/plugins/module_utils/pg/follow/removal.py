@@ -13,7 +13,7 @@ from ...errors import NotConvergedError
 from ...waiting import Deadline
 from ..connection import translated
 from ..fence import marks
-from . import identity
+from . import identity_memory
 from .links import Links
 from .sides import Found, Sides
 
@@ -28,7 +28,9 @@ def left(found: Found, sides: Sides) -> list[str]:
     words = [each.link.name for each in [*found.links, *found.back]]
     for side, conn in (("source", sides.source), ("target", sides.target)):
         with translated(side):
-            words += [f"{side}: replica identity of {each.name}" for each in identity.recall(conn)]
+            words += [
+                f"{side}: replica identity of {each.name}" for each in identity_memory.recall(conn)
+            ]
             if _has_marks(side, conn, found):
                 words.append(f"{side}: schema landbridge")
     return words
@@ -42,7 +44,7 @@ def remove(links: Links, found: Found) -> None:
     turned.discard(each.link for each in found.back)
     for side, conn in (("source", sides.source), ("target", sides.target)):
         with translated(side):
-            identity.restore(conn, Deadline(IDENTITY_WAIT_S))
+            identity_memory.restore(conn, Deadline(IDENTITY_WAIT_S))
             if _has_marks(side, conn, found):
                 conn.execute(marks.DROP)
     if stays := left(sides.find(), sides):
