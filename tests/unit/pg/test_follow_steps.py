@@ -16,7 +16,10 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow.obs
     Subscription,
 )
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow.settling import Trend
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow.sides import Found
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow.sides import (
+    Found,
+    served,
+)
 
 SLOT = Slot(True, 1, "0/1", 0, 0, lost=False)
 LOST = Slot(False, None, "0/1", 0, 0, lost=True)
@@ -69,6 +72,14 @@ def test_writes_that_are_lost_to_the_target_are_told_with_the_way_out(link, word
     with pytest.raises(PreconditionError, match=words) as failed:
         steps.plan(found(link, {1: {"1"}}))
     assert "landbridge_redo=dataxfer" in failed.value.hint
+
+
+def test_databases_that_crossed_and_came_back_are_linked_by_one_epoch():
+    whole = {1: {"1", "2"}, 2: {"3"}}
+    assert served(whole, {1: {"1", "2"}, 2: {"3"}}) == whole
+    assert served(whole, {1: {"1", "2", "3", "canary"}}) == {1: {"1", "2", "3"}}
+    assert served(whole, {1: {"1", "2"}}) == whole  # and the second is lost
+    assert served(whole, {}) == whole
 
 
 def test_an_epoch_without_a_table_is_left_over():

@@ -29,12 +29,19 @@ SELECT pg_advisory_lock(1279410265, 1179602007);
 SET lock_timeout = 0"""
 LOCK_NOT_AVAILABLE = "55P03"
 
+PUBLISHED = """\
+SELECT pubname::text, array_agg(prrelid::text)
+  FROM pg_publication_rel JOIN pg_publication p ON p.oid = prpubid
+ WHERE pubname ~ %s
+ GROUP BY 1"""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is there: the copy, and links in both directions.
 
-    :param whole: the tables all whose rows are in, by epoch, as OIDs on the source.
+    :param whole: the tables all whose rows are in, by the epoch whose link brings what is written
+        to them, as OIDs on the source.
     :param back: links from the target to the source, made when databases cross.
     """
 
@@ -69,8 +76,15 @@ class Sides:
         with translated("target"):
             record = queue.read(self.target)
             parts, done = queue.load(self.target) if record else ([], {})
+        with translated("source"):
+            rows = self.source.execute(PUBLISHED, [link.NAMED]).fetchall()
+        named = [(link.parse(name), set(oids)) for name, oids in rows]
+        published = {
+            each.epoch: oids for each, oids in named if each and each.digest == self.digest
+        }
         links, back = self._states()
-        return Found(record, parts, done, epochs.whole(parts, done), links, back)
+        whole = served(epochs.whole(parts, done), published)
+        return Found(record, parts, done, whole, links, back)
 
     def _states(self) -> tuple[list[LinkState], list[LinkState]]:
         with translated("source"):
@@ -81,6 +95,19 @@ class Sides:
             observed.states(self.digest, source, target),
             observed.states(self.digest_back, target, source),
         )
+
+
+def served(whole: Mapping[int, set[str]], published: Mapping[int, set[str]]) -> dict[int, set[str]]:
+    """Return the tables of each epoch that has a link.
+
+    Databases that crossed and came back are linked by one epoch, whatever they were copied in.
+    """
+    found: dict[int, set[str]] = {}
+    for number, tables in whole.items():
+        others = (epoch for epoch, oids in sorted(published.items()) if tables <= oids)
+        by = number if number in published else next(others, number)
+        found.setdefault(by, set()).update(tables)
+    return found
 
 
 @contextmanager
