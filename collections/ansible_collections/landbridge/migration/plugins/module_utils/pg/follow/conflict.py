@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...waiting import Deadline
 from . import applied
 from .pgoutput import Change, Relation, Row, Transaction, transactions
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 # Looked at: a transaction that is larger is found, after this much of it, by no one here.
 MOST_CHANGES = 1000
 MOST_MESSAGES = 5000
-PATIENCE = "5s"
+PATIENCE_S = 5
+PATIENCE = f"{PATIENCE_S}s"
 
 PEEK = """\
 SELECT data
@@ -43,6 +45,10 @@ ORIGIN_SINCE = 160000
 
 # Classes of errors that say nothing of the change: it waited in vain, or the server had no room.
 PASSING = ("40", "53", "55", "57")
+
+HAS_TRIGGERS = """\
+SELECT FROM pg_trigger WHERE tgrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))
+   AND NOT tgisinternal LIMIT 1"""
 
 SHOWN = 80  # characters of a key's value
 
@@ -94,8 +100,11 @@ def _origin(publisher: Connection) -> str:
 
 def _first_failing(subscriber: Connection, coming: Sequence[Transaction]) -> Conflict | None:
     silenced: set[str] = set()
+    deadline = Deadline(PATIENCE_S)
     for transaction in coming:
         for change in transaction.changes:
+            if deadline.passed:  # the worker waits for the rows that this has touched
+                return None
             if (table := str(change.relation)) not in silenced:
                 _silence(subscriber, change.relation)
                 silenced.add(table)
@@ -106,6 +115,8 @@ def _first_failing(subscriber: Connection, coming: Sequence[Transaction]) -> Con
 
 def _silence(subscriber: Connection, relation: Relation) -> None:
     """Let no trigger of the user's do anything, as it would not when a change is applied."""
+    if subscriber.execute(HAS_TRIGGERS, [relation.nspname, relation.relname]).fetchone() is None:
+        return  # a lock on the whole table is spared
     statement = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(_table(relation))
     try:
         with subscriber.transaction():
@@ -144,8 +155,8 @@ def _statement(change: Change) -> tuple[sql.Composed, list[Any]]:
         values = sql.SQL(", ").join(sql.Placeholder() * len(change.row))
         insert = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})")
         return insert.format(table, names, values), list(change.row.values())
-    where = sql.SQL(" AND ").join(map(_equal, change.key))
-    key = list(change.key.values())
+    where = sql.SQL(" AND ").join(_equal(*each) for each in change.key.items())
+    key = [value for value in change.key.values() if value is not None]
     if change.kind == "DELETE":
         return sql.SQL("DELETE FROM {} WHERE {}").format(table, where), key
     assigned = sql.SQL(", ").join(sql.SQL("{} = %s").format(_name(name)) for name in change.row)
@@ -153,8 +164,9 @@ def _statement(change: Change) -> tuple[sql.Composed, list[Any]]:
     return update, [*change.row.values(), *key]
 
 
-def _equal(name: str) -> sql.Composed:
-    return sql.SQL("{} IS NOT DISTINCT FROM %s").format(_name(name))
+def _equal(name: str, value: str | None) -> sql.Composed:
+    # IS NOT DISTINCT FROM would use no index.
+    return sql.SQL("{} IS NULL" if value is None else "{} = %s").format(_name(name))
 
 
 def _table(relation: Relation) -> sql.Identifier:
