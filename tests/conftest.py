@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.fix_clone",
     "tests.fix_follow",
     "tests.fix_pooler",
+    "tests.fix_traffic",
     "tests.fix_crossing",
 ]
 

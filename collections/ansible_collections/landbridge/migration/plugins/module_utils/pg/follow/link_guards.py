@@ -117,14 +117,14 @@ def _subscription(watched: Watched, subscription: Subscription) -> Iterator[Find
 
 def _apply_error(watched: Watched, name: str) -> Finding:
     known = watched.conflicts.get(name)
-    skip = f" (lsn = '{known.final_lsn}')" if known else " by the LSN that is in its log"
+    lsn = known.final_lsn if known else "the position that is in the server's log"
     return blocker(
         "apply_error",
         name,
-        f"{watched.sides[1]}: the subscription {name} has stopped at an error: "
+        f"{watched.sides[1]}: the subscription {name} cannot apply a change: "
         + (str(known) if known else "which one is in the server's log alone"),
-        "Correct the row on the subscriber and run dataxfer again; or leave that transaction out"
-        f" with ALTER SUBSCRIPTION {name} SKIP{skip}, and have pg_verify repair what it changed.",
+        "Correct the row on the subscriber and run dataxfer again; or leave the whole transaction"
+        f" out (pg_follow with skip_lsn: {lsn}), and have pg_verify repair what it changed.",
     )
 
 
