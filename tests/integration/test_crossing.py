@@ -1,10 +1,39 @@
 """Crossings between real servers, applications writing through a real PgBouncer all the time."""
 
+import json
+
+import psycopg
 import pytest
 
+from ansible_collections.landbridge.migration.plugins.module_utils.errors import NotConvergedError
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.crossing import request
+from ansible_collections.landbridge.migration.plugins.modules import pg_cutover, pg_follow_info
 from tests.fix_crossing import SEQUENCES
 
 pytestmark = pytest.mark.postgres
+
+PRIVILEGES = """
+SELECT shobj_description(oid, 'pg_database'),
+       (SELECT json_agg(json_build_array(grantee::regrole, privilege_type, is_grantable)
+                        ORDER BY grantee::regrole::text, privilege_type)
+          FROM aclexplode(coalesce(datacl, acldefault('d', datdba)))
+         WHERE grantee = 0 OR grantee::regrole::text !~ '^landbridge_[0-9a-f]{12}_')
+  FROM pg_database WHERE datname = current_database()"""
+LINKS = """
+SELECT (SELECT count(*) FROM pg_publication),
+       (SELECT count(*) FROM pg_replication_slots WHERE database = current_database())"""
+
+
+@pytest.fixture
+def privileges():
+    """Return a function: a database's comment and grants, links' roles left out."""
+
+    def read(server):
+        with psycopg.connect(**server, autocommit=True) as conn:
+            comment, grants = conn.execute(PRIVILEGES).fetchone()
+            return comment, [tuple(grant) for grant in grants]
+
+    return read
 
 
 def test_forward_and_back_lose_nothing_and_fail_nobody(
@@ -25,8 +54,6 @@ def test_forward_and_back_lose_nothing_and_fail_nobody(
     for done in (there, back, again):
         assert done.evidence["way_back"] == "following"
         assert done.evidence["sequences_set"] == 2
-    print([done.evidence for done in (there, back, again)])
-    print([writer.longest_s for writer in written.all])
 
 
 def test_sequences_go_on_where_they_were(followed):
@@ -40,3 +67,193 @@ def test_sequences_go_on_where_they_were(followed):
     before = followed.rows("target", SEQUENCES)
     followed.cross("back")
     assert followed.rows("source", SEQUENCES) == before
+
+
+def test_after_a_crossing_the_guards_watch_the_way_back(followed, run_module, eventually):
+    followed.cross("forward")
+    asked = {"source": followed.source, "target": followed.target, "direction": "back"}
+
+    def guards():
+        result = run_module(pg_follow_info, **asked, watch_s=0)
+        return {each["code"]: each for each in result["guards"]}
+
+    eventually(lambda: guards() == {}, 20)
+    with psycopg.connect(**followed.target) as conn:
+        conn.execute("ALTER TABLE public.t ADD note text")
+    assert "column public.t.note added" in guards()["ddl"]["message"]
+    assert guards()["ddl"]["message"].startswith("target: ")
+
+
+# The module.
+
+
+def test_a_second_run_changes_nothing_and_check_mode_predicts(followed, run_module):
+    due = run_module(pg_cutover, check_mode=True, **followed.options("forward"))
+    assert followed.accepts("source")
+    done = run_module(pg_cutover, **followed.options("forward"))
+    assert done["steps"] == due["steps"]
+    assert done["changed"] is due["changed"] is True
+    again = run_module(pg_cutover, **followed.options("forward"))
+    assert (again["changed"], again["steps"]) == (False, [])
+    assert again["evidence"]["way_back"] == "following"
+    assert again["evidence"]["serves"] == "target"
+
+
+def test_back_before_forward_changes_nothing(followed, run_module):
+    done = run_module(pg_cutover, **followed.options("back"))
+    assert done["changed"] is False
+    assert done["evidence"]["serves"] == "source"
+
+
+def test_privileges_and_comments_come_and_go_with_the_crossing(followed, run_module, privileges):
+    app = followed.pooled.app["user"]
+    for server in (followed.source, followed.target):
+        with psycopg.connect(**server, autocommit=True) as conn:
+            conn.execute(f"CREATE ROLE {server['dbname']}_reader")
+    reader = f"{followed.source['dbname']}_reader"
+    mapped = f"{followed.target['dbname']}_reader"
+    with psycopg.connect(**followed.source, autocommit=True) as conn:
+        name = followed.source["dbname"]
+        conn.execute(f"COMMENT ON DATABASE {name} IS 'the shop'")
+        conn.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+        conn.execute(f"GRANT CONNECT ON DATABASE {name} TO {app}, {reader}")
+    before = privileges(followed.source)
+    there = run_module(pg_cutover, **followed.options("forward", role_map={reader: mapped}))
+    assert there["changed"], there
+    comment, grants = privileges(followed.target)
+    assert comment == "the shop"
+    assert {who for who, _what, _grantable in grants} == {app, mapped, followed.target["user"]}
+    back = run_module(pg_cutover, **followed.options("back", role_map={reader: mapped}))
+    assert back["changed"], back
+    assert privileges(followed.source) == before
+
+
+def test_without_a_pooler_hooks_run_between_fence_and_opening(followed, run_module):
+    options = {**followed.options("forward"), "pooler": {"kind": "none"}}
+    fenced = run_module(pg_cutover, **options, until="fenced")
+    assert [step["step"] for step in fenced["steps"]] == ["cross"]
+    assert not followed.accepts("source")
+    assert not followed.accepts("target")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(**followed.app("source"))
+    done = run_module(pg_cutover, **options)
+    assert done["evidence"]["serves"] == "target"
+    assert followed.accepts("target")
+
+
+def test_a_fence_for_hooks_is_taken_back_by_the_other_direction(followed, run_module):
+    none = {"pooler": {"kind": "none"}}
+    run_module(pg_cutover, **{**followed.options("forward"), **none, "until": "fenced"})
+    back = run_module(pg_cutover, **{**followed.options("back"), **none})
+    assert [step["step"] for step in back["steps"]] == ["reopen", "drop"]
+    assert (followed.accepts("source"), followed.accepts("target")) == (True, False)
+
+
+@pytest.mark.source_major(15)
+def test_from_15_there_is_a_way_there_and_no_live_way_back(
+    followed, run_module, writers, eventually
+):
+    with writers(2) as written:
+        written.more(eventually)
+        there = run_module(pg_cutover, **followed.options("forward"))
+        written.more(eventually)
+    assert written.failed == []
+    assert there["evidence"]["way_back"] == "none"
+    assert "no_live_way_back" in [finding["code"] for finding in there["findings"]]
+    back = run_module(pg_cutover, **followed.options("back"))
+    assert back["error"]["code"] == "precondition"
+    assert "does not follow" in back["msg"]
+    assert "window" in back["error"]["hint"]
+    assert followed.accepts("target")
+
+
+def test_the_way_back_can_be_left_out(followed, run_module):
+    done = run_module(pg_cutover, **followed.options("forward", way_back=False))
+    assert done["evidence"]["way_back"] == "none"
+    again = run_module(pg_cutover, **followed.options("forward", way_back=False))
+    assert again["changed"] is False
+
+
+# What is refused, and what is undone.
+
+
+def refused(followed, run_module, said, **more):
+    """Run forward; see that it is refused, and that the source serves and is followed still."""
+    failed = run_module(pg_cutover, **followed.options("forward", **more))
+    assert failed.get("failed"), failed
+    assert said in failed["msg"], failed
+    assert failed["error"]["hint"]
+    assert (followed.accepts("source"), followed.accepts("target")) == (True, False)
+    assert [row["paused"] for row in followed.pooled.ask("SHOW DATABASES")] == [0, 0, 0]
+    assert followed.rows("target", LINKS) == [(0, 0)], "something of a way back was left"
+    return failed
+
+
+def test_a_link_that_is_behind_is_refused_before_anyone_waits(followed, run_module, as_superuser):
+    with as_superuser(followed.target) as conn:
+        conn.execute("BEGIN; LOCK TABLE public.ledger")
+        followed.rows("source", "INSERT INTO ledger VALUES (1, gen_random_uuid(), 1) RETURNING 1")
+        failed = refused(followed, run_module, "did not show", drain_timeout_s=0.5)
+    assert failed["error"]["code"] == "deadline"
+    assert "pause" not in [each["step"] for each in failed["evidence"]["timings"]]
+
+
+def test_a_long_transaction_holds_nobody_else_up(followed, run_module):
+    with followed.pooled.connect(autocommit=False) as conn:
+        conn.execute("INSERT INTO ledger (key, worker) VALUES (gen_random_uuid(), 1)")
+        failed = refused(followed, run_module, "did not end", pause_timeout_s=0.3)
+        assert failed["error"]["retryable"] is True
+    assert run_module(pg_cutover, **followed.options("forward"))["changed"] is True
+
+
+def test_a_superusers_session_is_refused_before_anyone_waits(followed, run_module, as_superuser):
+    with as_superuser(followed.source) as conn:
+        conn.execute("SELECT 1")
+        refused(followed, run_module, "session of superuser")
+
+
+def test_a_pooler_that_leads_elsewhere_is_refused(followed, run_module):
+    driver = followed.pooled.driver()
+    driver.switch("shop", "127.0.0.1", 1, "elsewhere")
+    failed = run_module(pg_cutover, **followed.options("forward"))
+    assert "the pooler leads to neither side" in failed["msg"]
+    driver.switch("shop", *followed.pooled.source)
+    driver.close()
+
+
+def test_a_role_that_is_not_on_the_target_is_refused(followed, run_module):
+    role = f"{followed.source['dbname']}_only"
+    with psycopg.connect(**followed.source, autocommit=True) as conn:
+        conn.execute(f"CREATE ROLE {role}")
+        conn.execute(f"GRANT CONNECT ON DATABASE {followed.source['dbname']} TO {role}")
+    refused(followed, run_module, f"role {role} is missing")
+    done = run_module(pg_cutover, **followed.options("forward", role_map={role: None}))
+    assert done["changed"], done
+
+
+def test_a_target_that_cannot_be_reached_back_is_refused_before_anyone_waits(followed, run_module):
+    failed = refused(followed, run_module, "does not reach", addresses={"target": {"port": 1}})
+    assert "firewall" in failed["error"]["hint"]
+    assert run_module(pg_cutover, **followed.options("forward"))["changed"] is True
+
+
+def test_a_difference_found_in_the_stall_is_undone(followed):
+    def differs(_source, _target, tables, budget_ms):
+        assert ("public", "ledger") in tables
+        assert budget_ms == 50
+        assert not followed.accepts("source")
+        raise NotConvergedError("1 row of public.ledger differs")
+
+    limits = request.Limits(delta_ms=50)
+    with pytest.raises(NotConvergedError, match="1 row"):
+        followed.cross("forward", delta=differs, limits=limits)
+    assert (followed.accepts("source"), followed.accepts("target")) == (True, False)
+    followed.cross("forward")
+    assert followed.accepts("target")
+
+
+def test_no_secret_is_in_a_result(followed, run_module):
+    secrets = [followed.source["password"], followed.pooled.console["password"]]
+    done = run_module(pg_cutover, **followed.options("forward"))
+    failed = run_module(pg_cutover, **followed.options("back", routes={"source": {"port": 1}}))
+    assert not any(secret in json.dumps([done, failed]) for secret in secrets)

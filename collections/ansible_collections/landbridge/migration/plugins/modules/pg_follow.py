@@ -44,10 +44,10 @@ options:
     type: dict
     default: {}
     suboptions:
-      source: &address
+      source:
         description: How the target's server reaches the source.
         type: dict
-        suboptions:
+        suboptions: &address
           host: {type: str, description: Host name or address.}
           port: {type: int, description: TCP port.}
           sslmode:
@@ -58,8 +58,9 @@ options:
             type: str
             description: File with the certificate authorities to trust, on the server's host.
       target:
-        <<: *address
         description: How the source's server reaches the target, for the way back.
+        type: dict
+        suboptions: *address
   role_map:
     description: >-
       The target's names of the source's roles, for owners, grants, policies and settings. A role
@@ -92,7 +93,8 @@ options:
   skip_lsn:
     description: >-
       The transaction to leave out, by its finish position, if it is the one that a subscription
-      cannot apply. The error of an earlier run names it with its first rows.
+      cannot apply. The error of an earlier run names it. Its changes are missing on the target
+      then, all of them.
     type: str
   jobs:
     description: >-
@@ -218,8 +220,8 @@ findings_count:
 evidence:
   description: >-
     What proves the copy, and how far behind the target is; empty unless the state is following, and
-    in check mode. If a subscription cannot apply a transaction, the task fails and C(blocked) names
-    it with its first rows.
+    in check mode. If a subscription cannot apply a change, the task fails, and C(blocked) names the
+    change, the server's words for it and the finish position of its transaction.
   returned: always
   type: dict
   sample: {tables_count: 212, rows: 6012345, bytes: 1395864371, epochs_count: 1, lag_bytes: 5120,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from ...waiting import Deadline, pauses
 from ..finding import Finding
 from ..follow import canary, link
 from ..follow.ending import drop
-from . import state, steps
+from . import state, steps, way_back
 from .prepare import prepare
 from .request import Request
 from .session import Session
@@ -168,18 +168,35 @@ class Crossing:
         goal = self.request.goal
         giver, taker = self._sessions[other(goal)], self._sessions[goal]
         self._require_pooler(goal)
-        prepared = prepare(self.request, world, giver, taker)
-        self.done.findings += prepared.findings
-        stall = Stall(self.request, giver, taker, prepared, self.done.timings, self.done.evidence)
-        if self.request.until == "fenced":
-            stall.fence()
-            self.done.evidence |= {"serves": None, "timings": self.done.timings}
-            return False
+        with self._nothing_left(world):
+            prepared = prepare(self.request, world, giver, taker)
+            self.done.findings += prepared.findings
+            stall = Stall(
+                self.request, giver, taker, prepared, self.done.timings, self.done.evidence
+            )
+            if self.request.until == "fenced":
+                stall.fence()
+                self.done.evidence |= {"serves": None, "timings": self.done.timings}
+                return False
+            try:
+                stall.cross()
+            finally:
+                self._opened = stall.opened
+            return True
+
+    @contextmanager
+    def _nothing_left(self, world: World) -> Iterator[None]:
+        """Drop the way back again if the block fails and the goal has not opened."""
+        goal = self.request.goal
         try:
-            stall.cross()
-        finally:
-            self._opened = stall.opened
-        return True
+            yield
+        except BaseException:
+            if not self._opened:
+                with suppress(LandbridgeError):  # the next run drops it as well
+                    self._reset()
+                    giver, taker = self._sessions[other(goal)], self._sessions[goal]
+                    way_back.remove(giver, taker, [world.link(giver.name)])
+            raise
 
     def _require_pooler(self, goal: str) -> None:
         """Have all ready at the pooler. Raise PreconditionError if it cannot hold applications."""

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Before anyone waits: what could go wrong is looked for, and what can be made ready is.
 
-It ends with a rehearsal: the canary flies once with all sequences. So the plans are cached, the
-lag is known to be small, and the link is known to work.
+The canary flies once with all sequences, as it will in the stall. So the plans are cached, the lag
+is known to be small, and the link is known to work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..fence import access
 from ..fence.access import Access, plan_fenced, plan_open, script
 from ..finding import Finding
 from ..follow import canary
-from ..follow.link import Link, between
+from ..follow.link import Link
 from . import privileges, statements, way_back
 from .refusals import told
 from .request import Request
@@ -76,11 +76,11 @@ def prepare(request: Request, world: World, giver: Session, taker: Session) -> P
     _require_rights(world.seen(giver.name).access, world.seen(taker.name).access)
     _require_free(giver)
     findings = _others_as_us(giver)
+    _ready(request, giver, taker, links)
     published = way_back.tables(giver, epochs)
-    way_back.remove(giver, taker, world.epochs(giver.name))
+    way_back.remove(giver, taker, [each.link for each in world.epochs(giver.name)])
     back, finding = _way_back(request, world, giver, taker, published)
     findings += [finding] if finding else []
-    _ready(request, giver, taker, links)
     taker_access = taker.do(access.read)
     kept = _kept(request, world.seen(giver.name).access, links)
     return Prepared(
@@ -137,7 +137,7 @@ def _way_back(
 ) -> tuple[Link | None, Finding | None]:
     if not request.way_back:
         return None, None
-    back = between(world.seen(taker.name).identity, world.seen(giver.name).identity)
+    back = world.link(giver.name)
     finding = way_back.make(request, giver, taker, back, published)
     if finding is not None and finding.code == "no_live_way_back":
         return None, finding

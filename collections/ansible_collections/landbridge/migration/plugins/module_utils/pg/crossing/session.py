@@ -36,8 +36,8 @@ IMPATIENT = {
 
 CANCEL_S = 5.0
 
-# A pid that has just gone is no news.
-QUIET = "SET client_min_messages = error"
+# A pid that has just gone is no news. And nobody's lock or open transaction is waited for long.
+SETTINGS = "SET client_min_messages = error; SET lock_timeout = '10s'"
 
 
 class Session:
@@ -62,7 +62,7 @@ class Session:
             opened = connect(self.name, {**self.server, **IMPATIENT})
             self._conn = self._stack.enter_context(opened)
             self._conn.prepare_threshold = None  # what is prepared here is prepared by name
-            self._conn.execute(QUIET.encode())
+            self._conn.execute(SETTINGS.encode())
         return self._conn
 
     def run(self, script: str) -> list[Rows]:

@@ -11,6 +11,7 @@ from ...pooler.pooler import Route
 from ..fence import access
 from ..fence.access import NEVER_OPENED, Access
 from ..follow import link, observed
+from ..follow.link import Link
 from ..follow.observed import LinkState, Side
 from .request import Request
 from .session import Session, both
@@ -43,14 +44,14 @@ class World:
     def seen(self, side: str) -> Seen:
         return self.source if side == "source" else self.target
 
-    def digest(self, side: str) -> str:
-        """Return the digest of the link by which ``side`` follows the other."""
-        return link.between(self.seen(other(side)).identity, self.seen(side).identity).digest
+    def link(self, side: str) -> Link:
+        """Return the first link by which ``side`` follows the other, be it there or not."""
+        return link.between(self.seen(other(side)).identity, self.seen(side).identity)
 
     def epochs(self, side: str) -> list[LinkState]:
         """Return the links by which ``side`` follows the other."""
         return observed.states(
-            self.digest(side), self.seen(other(side)).links, self.seen(side).links
+            self.link(side).digest, self.seen(other(side)).links, self.seen(side).links
         )
 
     def state(self, request: Request) -> State:

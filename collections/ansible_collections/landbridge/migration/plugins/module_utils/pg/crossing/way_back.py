@@ -8,12 +8,12 @@ sent back to it (origin=none), or the slot is advanced past it where versions do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import PreconditionError
 from ..finding import Finding
-from ..follow import address, applying, link, replication_role
+from ..follow import address, applying, fingerprint, link, replication_role
 from ..follow.ending import drop
 from ..follow.link import SCHEMA, Link
 from ..follow.observed import LinkState
@@ -87,13 +87,15 @@ def make(
             giver.name, conn, back, way, run_as_owner=as_owner, enabled=False
         )
     )
+    taken = taker.do(fingerprint.take)
+    giver.do(lambda conn: fingerprint.keep(conn, back, taken, anew=True))
     return replication_role.finding(login)
 
 
-def remove(giver: Session, taker: Session, epochs: Sequence[LinkState]) -> None:
-    """Drop what an earlier run left of the link from taker to giver."""
-    for each in epochs:
-        taker.do(lambda conn, each=each: drop(conn, giver.conn, each.link))  # type: ignore[misc]
+def remove(giver: Session, taker: Session, links: Iterable[Link]) -> None:
+    """Drop links from taker to giver, whatever is there of them."""
+    for each in links:
+        taker.do(lambda conn, each=each: drop(conn, giver.conn, each))  # type: ignore[misc]
 
 
 def with_identity(giver: Session, taker: Session, published: Sequence[tuple[str, str]]) -> None:
