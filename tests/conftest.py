@@ -14,6 +14,11 @@ pytest_plugins = [
     "tests.fix_crossing",
 ]
 
+
+def pytest_addoption(parser):
+    parser.addoption("--all-faults", action="store_true", help="every fault at every step")
+
+
 # Waiting is scaled by this on a slow machine.
 SLOWNESS = float(os.environ.get("LANDBRIDGE_TEST_SLOWNESS", "1"))
 

@@ -18,7 +18,8 @@ from ..fence.access import Access, plan_fenced, plan_open, script
 from ..finding import Finding
 from ..follow import canary
 from ..follow.link import Link
-from . import privileges, statements, way_back
+from . import carried, privileges, statements, way_back
+from .carried import Carried
 from .refusals import told
 from .request import Request
 from .session import Session, both
@@ -66,6 +67,7 @@ class Prepared:
     fence: str
     opening: str
     advance: str
+    carried: Carried
     findings: Sequence[Finding]
 
 
@@ -81,6 +83,7 @@ def prepare(request: Request, world: World, giver: Session, taker: Session) -> P
     way_back.remove(giver, taker, [each.link for each in world.epochs(giver.name)])
     back, finding = _way_back(request, world, giver, taker, published)
     findings += [finding] if finding else []
+    level = carried.ready(giver, taker, request.limits.carry_bytes, request.roles())
     taker_access = taker.do(access.read)
     kept = _kept(request, world.seen(giver.name).access, links)
     return Prepared(
@@ -91,6 +94,7 @@ def prepare(request: Request, world: World, giver: Session, taker: Session) -> P
         fence=_fence(giver, kept),
         opening=_opening(request, world.seen(giver.name).access, taker_access, taker),
         advance=_advance(giver, back),
+        carried=level,
         findings=findings,
     )
 

@@ -25,11 +25,13 @@ class Limits:
     :param pause_s: until the transactions under way have ended.
     :param drain_s: until the last write is on the other side, from the fence on.
     :param delta_ms: for comparing what changed last; 0: nothing is compared.
+    :param carry_bytes: how much large objects and unlogged tables may hold.
     """
 
     pause_s: float = 5.0
     drain_s: float = 10.0
     delta_ms: int = 0
+    carry_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ class Request:
 
     def server(self, side: str) -> Mapping[str, Any]:
         return self.source if side == "source" else self.target
+
+    def roles(self) -> Mapping[str, str | None]:
+        """Return the goal's names of the other side's roles."""
+        if self.goal == "target":
+            return self.role_map
+        return {theirs: mine for mine, theirs in self.role_map.items() if theirs is not None}
 
     def address(self, side: str) -> Mapping[str, Any] | None:
         """Return how the other side's server reaches ``side``, if not as we do."""
