@@ -16,6 +16,7 @@ from .client import Client, server_path
 from .daemon import running, serve
 from .errors import InvalidRequest, LocalCloudError
 from .home import CLOUDS, Home
+from .poolers_cli import add_pooler_commands
 from .postgres.binaries import MAJORS, binaries
 from .sample import cli as sample
 from .servers_cli import add_server_commands
@@ -43,16 +44,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog="State is kept in the folder LOCALCLOUD_HOME, by default .localcloud.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="start the daemon and all servers; wait till they serve")
+    up = commands.add_parser("up", help="start the daemon and all there is; wait till it serves")
     up.set_defaults(run=_up)
     down = commands.add_parser("down", help="stop everything")
-    down.add_argument("--delete", action="store_true", help="delete all servers and data, too")
+    down.add_argument("--delete", action="store_true", help="delete all there is and its data, too")
     down.set_defaults(run=_down)
-    status = commands.add_parser("status", help="show the servers; exit 3 if the cloud is down")
+    status = commands.add_parser("status", help="show servers and poolers; exit 3 if down")
     status.add_argument("--json", action="store_true", help="as the API tells it")
     status.set_defaults(run=_status)
     _add_psql(commands)
     add_server_commands(commands)
+    add_pooler_commands(commands)
     fetch = commands.add_parser("fetch", help="download the binaries of some majors")
     fetch.add_argument("major", type=int, nargs="+", choices=MAJORS)
     fetch.set_defaults(run=_fetch)
@@ -77,22 +79,24 @@ def _fetch(_: Home, options: argparse.Namespace) -> None:
 
 def _status(home: Home, options: argparse.Namespace) -> int:
     if running(home) is None:
-        print('{"state": "down", "servers": []}' if options.json else "The local cloud is down")
+        down = {"state": "down", "servers": [], "poolers": []}
+        print(json.dumps(down) if options.json else "The local cloud is down")
         return 3
-    servers = Client(home).servers()
+    found = Client(home).call("GET", "/v1/clouds")
     if options.json:
-        print(json.dumps({"state": "up", "servers": servers}, indent=1))
+        print(json.dumps({"state": "up", **found}, indent=1))
     else:
-        _print_table(servers)
+        _print_table(found["servers"] + found["poolers"])
     return 0
 
 
-def _print_table(servers: list[dict[str, Any]]) -> None:
-    rows = [("CLOUD", "SERVER", "VERSION", "STATE", "ADDRESS", "ADMIN", "")]
-    for each in servers:
+def _print_table(resources: list[dict[str, Any]]) -> None:
+    rows = [("CLOUD", "NAME", "VERSION", "STATE", "ADDRESS", "ADMIN", "")]
+    for each in resources:
         address = f"{each['host']}:{each['port']}"
-        note = each["state_reason"] or ("restart pending" if each["pending_restart"] else "")
-        first = (each["cloud"], each["name"], str(each["version"]), each["state"])
+        note = each["state_reason"] or ("restart pending" if each.get("pending_restart") else "")
+        version = str(each.get("version", "pooler"))
+        first = (each["cloud"], each["name"], version, each["state"])
         rows.append((*first, address, each["admin_user"], note))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

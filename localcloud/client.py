@@ -37,6 +37,11 @@ class Client:
         servers: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["servers"]
         return servers
 
+    def poolers(self) -> list[dict[str, Any]]:
+        """Return every pooler of both clouds."""
+        poolers: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["poolers"]
+        return poolers
+
     def read(self, cloud: str, name: str) -> dict[str, Any]:
         return self.call("GET", server_path(cloud, name))
 
@@ -45,24 +50,31 @@ class Client:
 
         Raise LocalCloudError with the server's own reason if it has failed.
         """
+        return self._settle(server_path(cloud, name), f"{cloud}/{name}", timeout)
+
+    def settle_pooler(self, cloud: str, name: str) -> dict[str, Any]:
+        """Return the pooler as soon as nothing is under way any more, as `settle` does."""
+        return self._settle(pooler_path(cloud, name), f"{cloud}/{name}", SETTLE_TIMEOUT_S)
+
+    def _settle(self, path: str, what: str, timeout: float) -> dict[str, Any]:
         found: dict[str, Any] = {}
 
         def settled() -> bool:
-            found.update(self.read(cloud, name))
+            found.update(self.call("GET", path))
             return found["state"] in (READY, FAILED)
 
-        processes.wait_until(settled, timeout, f"{cloud}/{name} is ready", poll=0.1)
+        processes.wait_until(settled, timeout, f"{what} is ready", poll=0.1)
         if found["state"] == FAILED:
-            raise LocalCloudError(f"{cloud}/{name} has failed: {found['state_reason']}")
+            raise LocalCloudError(f"{what} has failed: {found['state_reason']}")
         return found
 
     def absent(self, cloud: str, name: str) -> Callable[[], bool]:
         """Return a predicate: whether the server is gone."""
+        return lambda: _absent(self.servers(), cloud, name)
 
-        def gone() -> bool:
-            return all((each["cloud"], each["name"]) != (cloud, name) for each in self.servers())
-
-        return gone
+    def pooler_absent(self, cloud: str, name: str) -> Callable[[], bool]:
+        """Return a predicate: whether the pooler is gone."""
+        return lambda: _absent(self.poolers(), cloud, name)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer's object. Raise LocalCloudError with the API's own words."""
@@ -84,6 +96,10 @@ class Client:
             ) from None
 
 
+def _absent(every: list[dict[str, Any]], cloud: str, name: str) -> bool:
+    return all((each["cloud"], each["name"]) != (cloud, name) for each in every)
+
+
 def _refused(answer: urllib.error.HTTPError) -> LocalCloudError:
     with answer:
         try:
@@ -96,3 +112,8 @@ def _refused(answer: urllib.error.HTTPError) -> LocalCloudError:
 def server_path(cloud: str, name: str) -> str:
     """Return the API's path of a server."""
     return f"/v1/clouds/{cloud}/postgres/{name}"
+
+
+def pooler_path(cloud: str, name: str) -> str:
+    """Return the API's path of a pooler."""
+    return f"/v1/clouds/{cloud}/poolers/{name}"

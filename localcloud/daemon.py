@@ -19,9 +19,9 @@ from typing import Any, TextIO
 
 from . import files, ports, processes
 from .api import Api, ApiServer
+from .clouds import Clouds
 from .errors import LocalCloudError
 from .home import Home
-from .registry import Registry
 
 LOCK_TIMEOUT_S = 1.0
 
@@ -31,12 +31,12 @@ def serve(home: Home) -> None:
     home.make()
     os.chdir(home.root)  # as its servers do: what works below the folder belongs to it
     with locked(home):
-        registry = Registry(home)
+        clouds = Clouds(home)
         finished = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: finished.set())
-        server = _listen(home, Api(registry, finished.set))
-        registry.begin()
+        server = _listen(home, Api(clouds, finished.set))
+        clouds.begin()
         threading.Thread(target=server.serve_forever, daemon=True).start()
         # Only now may a client find us.
         described = {"url": server.url, "token": server.token, "pid": os.getpid()}
@@ -44,7 +44,7 @@ def serve(home: Home) -> None:
         print(f"localcloud answers at {server.url}", file=sys.stderr, flush=True)
         finished.wait()
         server.shutdown()
-        registry.stop()
+        clouds.stop()
 
 
 @contextmanager
@@ -96,6 +96,6 @@ def _listen(home: Home, api: Api) -> ApiServer:
 
 
 def stop_without_daemon(home: Home) -> None:
-    """Stop the servers a killed daemon left behind."""
+    """Stop what a killed daemon left running."""
     with locked(home):
-        Registry(home).stop()
+        Clouds(home).stop()

@@ -11,6 +11,9 @@ from . import files, processes
 
 CLOUDS = ("old", "new")
 
+# What a cloud keeps running, as the API's paths and the folders name it.
+KINDS = ("postgres", "poolers")
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -22,6 +25,7 @@ class Home:
     ca.pem ca.key  the certificate authority
     secrets/ROLE   passwords, 0600
     clouds/CLOUD/postgres/NAME.json and NAME/   a server's record, its files and its backups
+    clouds/CLOUD/poolers/NAME.json and NAME/    a pooler's record and its files
     """
 
     root: Path
@@ -44,8 +48,11 @@ class Home:
     def log(self) -> Path:
         return self.root / "daemon.log"
 
+    def kept(self, cloud: str, kind: str) -> Path:
+        return self.root / "clouds" / cloud / kind
+
     def servers(self, cloud: str) -> Path:
-        return self.root / "clouds" / cloud / "postgres"
+        return self.kept(cloud, "postgres")
 
     def make(self) -> None:
         """Make the folders; as root, others may pass through (not read) to their servers."""
@@ -53,7 +60,8 @@ class Home:
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(mode)
         for cloud in CLOUDS:
-            self.servers(cloud).mkdir(parents=True, exist_ok=True)
+            for kind in KINDS:
+                self.kept(cloud, kind).mkdir(parents=True, exist_ok=True)
 
     def secret(self, name: str) -> str:
         """Return the password kept for a role, made if there is none."""

@@ -21,7 +21,7 @@ DOWN_TIMEOUT_S = 180.0
 
 
 def up(home: Home) -> str:
-    """Start the daemon unless it runs, wait till all its servers are ready; tell in a line."""
+    """Start the daemon unless it runs, wait till all it runs is ready; tell in a line."""
     home.make()
     started = None
     if running(home) is None:
@@ -39,10 +39,14 @@ def up(home: Home) -> str:
     servers = client.servers()
     for server in servers:
         client.settle(server["cloud"], server["name"])
+    poolers = client.poolers()
+    for pooler in poolers:
+        client.settle_pooler(pooler["cloud"], pooler["name"])
     if started is not None:
         started.returncode = 0  # it is to outlive us: no warning that it does
     how = "is up" if started else "was up already"
-    return f"The local cloud {how}: {len(servers)} servers, state in {home.root}"
+    count = f"{len(servers)} servers" + (f", {len(poolers)} poolers" if poolers else "")
+    return f"The local cloud {how}: {count}, state in {home.root}"
 
 
 def _answers(home: Home) -> bool:
@@ -62,7 +66,7 @@ def _environment(home: Home) -> dict[str, str]:
 
 
 def down(home: Home, *, delete: bool = False) -> str:
-    """Stop the writers, the daemon and every server; with ``delete``, remove all there was."""
+    """Stop the writers, the daemon and all that runs; with ``delete``, remove all there was."""
     if not home.root.exists():
         return "The local cloud was never up"
     writers.stop(Places(home.root), WRITING)  # they would only write errors

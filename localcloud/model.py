@@ -1,10 +1,10 @@
-"""What the cloud knows about a server, as it is kept on disk and as the API tells it."""
+"""What the cloud knows of what it runs, as it is kept on disk and as the API tells it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from .postgres.configuration import Configuration
 
@@ -34,6 +34,34 @@ class Step:
 
     kind: str
     argument: str = ""
+
+
+class Kept(Protocol):
+    """A record as any resource needs it: a dataclass that JSON can hold."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    cloud: str
+    name: str
+    host: str
+    port: int
+    made: bool
+    failure: str
+    steps: list[Step]
+
+    @property
+    def state(self) -> str: ...
+
+
+def state_of(steps: list[Step], failure: str) -> str:
+    """Return the state of a record: what is being done, or how the last of it ended."""
+    if steps:
+        return STATES[steps[0].kind]
+    return FAILED if failure else READY
+
+
+def dns_name_of(name: str, cloud: str) -> str:
+    return f"{name.replace('_', '-')}.{cloud}.localcloud.test"
 
 
 @dataclass(slots=True)
@@ -87,13 +115,11 @@ class Record:
 
     @property
     def state(self) -> str:
-        if self.steps:
-            return STATES[self.steps[0].kind]
-        return FAILED if self.failure else READY
+        return state_of(self.steps, self.failure)
 
     @property
     def dns_name(self) -> str:
-        return f"{self.name.replace('_', '-')}.{self.cloud}.localcloud.test"
+        return dns_name_of(self.name, self.cloud)
 
     def configuration(self) -> Configuration:
         return Configuration(

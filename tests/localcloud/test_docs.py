@@ -5,6 +5,7 @@ import re
 
 from localcloud import cli, requests
 from localcloud.api import Api
+from localcloud.pgbouncer import requests as pooler_requests
 
 from .conftest import CHECKOUT
 
@@ -41,4 +42,5 @@ def test_every_route_is_documented_and_every_documented_route_is_there():
 
 
 def test_every_field_is_documented():
-    assert [name for name in sorted(requests.CREATE) if f"`{name}`" not in PAGE] == []
+    fields = sorted({*requests.CREATE, *pooler_requests.CREATE})
+    assert [name for name in fields if f"`{name}`" not in PAGE] == []
