@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fix_postgres",
     "tests.fix_clone",
     "tests.fix_pooler",
+    "tests.fix_traffic",
     "tests.fix_crossing",
 ]
 

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..catalog.catalog import Table
-from ..connection import translated
 from . import checksum
 from .checksum import Sum
 from .side import LARGE_OBJECTS, Side
@@ -30,10 +29,19 @@ if TYPE_CHECKING:
 
 ROWS_A_BUCKET = 64
 MOST_BUCKETS = 65536
-EXAMINED_BUCKETS = 100
-EXAMINED_ROWS = 20000
 
 COLUMN_DIGEST_BYTES = 6
+
+
+class Look(NamedTuple):
+    """How much of a table is looked at; ``columns``: whether those that differ are told."""
+
+    buckets: int
+    rows: int
+    columns: bool
+
+
+NAMED = Look(100, 20000, columns=True)
 
 
 class Row(NamedTuple):
@@ -76,11 +84,34 @@ class Differing(NamedTuple):
     complete: bool
 
 
-Pair = tuple[Side, Side]
+Sides = tuple[Side, Side]
 
 
-def find(sides: Pair, table: Table, most_rows: int) -> Differing:
+class Examined(NamedTuple):
+    """The rows that may differ, as each side has them.
+
+    :param complete: no others differ.
+    """
+
+    source: Rows
+    target: Rows
+    complete: bool
+
+    def keys(self) -> list[tuple[str, ...]]:
+        """Return the keys of the rows that do differ."""
+        both = self.source.keys() | self.target.keys()
+        return sorted(key for key in both if not _alike(self.source.get(key), self.target.get(key)))
+
+
+def find(sides: Sides, table: Table, most_rows: int) -> Differing:
     """Return the rows of ``table`` that differ; ``most_rows`` is the bigger side's row count."""
+    found = examine(sides, table, most_rows, NAMED)
+    rows = compare(table, names_of(sides[0], table), found.source, found.target)
+    return Differing(rows, found.complete)
+
+
+def examine(sides: Sides, table: Table, most_rows: int, look: Look) -> Examined:
+    """Return the rows among which are those that differ."""
     buckets = 1
     while buckets < min(MOST_BUCKETS, most_rows / ROWS_A_BUCKET):
         buckets *= 2
@@ -93,11 +124,12 @@ def find(sides: Pair, table: Table, most_rows: int) -> Differing:
             if source.get(number) != target.get(number)
         )
     rows_a_bucket = max(1, most_rows // buckets)
-    examined = max(1, min(EXAMINED_BUCKETS, EXAMINED_ROWS // rows_a_bucket))
+    examined = max(1, min(look.buckets, look.rows // rows_a_bucket))
     chosen = None if differing is None else differing[:examined]
-    source_rows, target_rows = _both(sides, lambda side: _rows(side, table, buckets, chosen))
-    rows = compare(table, _names(sides[0], table), source_rows, target_rows)
-    return Differing(rows, complete=differing is None or len(differing) <= examined)
+    bucket = (buckets, chosen)
+    source_rows, target_rows = _both(sides, lambda side: _rows(side, table, bucket, look.columns))
+    complete = differing is None or len(differing) <= examined
+    return Examined(source_rows, target_rows, complete)
 
 
 def compare(table: Table, names: Sequence[str], source: Rows, target: Rows) -> list[RowDifference]:
@@ -105,7 +137,7 @@ def compare(table: Table, names: Sequence[str], source: Rows, target: Rows) -> l
     found = []
     for key in sorted(source.keys() | target.keys()):
         one, other = source.get(key), target.get(key)
-        if one and other and one[:2] == other[:2]:
+        if _alike(one, other):
             continue
         if table.key and one and other:
             columns = [
@@ -122,6 +154,10 @@ def compare(table: Table, names: Sequence[str], source: Rows, target: Rows) -> l
     return found
 
 
+def _alike(one: Row | None, other: Row | None) -> bool:
+    return one is not None and other is not None and one[:2] == other[:2]
+
+
 def _keyless(one: Row | None, other: Row | None) -> RowDifference:
     more, fewer = (one.copies if one else 0), (other.copies if other else 0)
     finding = "missing" if more > fewer else "extra"
@@ -132,13 +168,14 @@ def _keyless(one: Row | None, other: Row | None) -> RowDifference:
     return RowDifference(key, finding, [])
 
 
-def _both(sides: Pair, read: Callable[[Side], Any]) -> tuple[Any, Any]:
+def _both(sides: Sides, read: Callable[[Side], Any]) -> tuple[Any, Any]:
     with ThreadPoolExecutor(2) as pool:
         source, target = pool.map(read, sides)
     return source, target
 
 
-def _names(side: Side, table: Table) -> list[str]:
+def names_of(side: Side, table: Table) -> list[str]:
+    """Return what ``columns`` of a Row are the digests of."""
     if table.names == LARGE_OBJECTS:
         return ["data"]
     return [column.name for column in side.shapes[table.names].columns]
@@ -150,30 +187,34 @@ def _by_bucket(side: Side, table: Table, buckets: int) -> dict[int, Sum]:
     form = "SELECT {}, count(*), sum({}), sum({}) FROM ({}) d GROUP BY 1"
     bucket = checksum.bucket(sql.Identifier("k"), buckets)
     statement = sql.SQL(form).format(bucket, checksum.half("h", 0), checksum.half("h", 8), digests)
-    with translated(side.name):
-        return {
-            number: Sum(*map(int, amounts)) for number, *amounts in side.conn.execute(statement)
-        }
+    with side.looking() as conn:
+        return {number: Sum(*map(int, amounts)) for number, *amounts in conn.execute(statement)}
 
 
-def _rows(side: Side, table: Table, buckets: int, chosen: list[int] | None) -> Rows:
-    """Return the rows in the ``chosen`` buckets (None: all), keyed as both sides would."""
-    columns = [_column_digest(side, value) for value in _values(side, table)] if table.key else []
-    named = {
-        "h": side.digest(table),
-        "c": sql.SQL("ARRAY[{}]::text[]").format(sql.SQL(", ").join(columns)),
-        "n": _key_values(table),
-        "p": sql.SQL("t.ctid"),
-    }
+def _rows(side: Side, table: Table, bucket: tuple[int, list[int] | None], columns: bool) -> Rows:
+    """Return the rows in the chosen ones of so many buckets (None: all), keyed as both would."""
+    named = described(side, table, columns=columns)
+    buckets, chosen = bucket
     only = None
     if chosen is not None:
-        bucket = checksum.bucket(_key(side, table), buckets)
-        only = sql.SQL("{} = ANY ({})").format(bucket, sql.Literal(list(chosen)))
+        number = checksum.bucket(_key(side, table), buckets)
+        only = sql.SQL("{} = ANY ({})").format(number, sql.Literal(list(chosen)))
     inner = checksum.digests_of(table, named, only=only)
     form = "SELECT n, h, c, count(*), min(p::text) FROM ({}) d GROUP BY n, h, c"
-    with translated(side.name):
-        cursor = side.conn.execute(sql.SQL(form).format(inner))
-        return _keyed(table, cursor)
+    with side.looking() as conn:
+        return _keyed(table, conn.execute(sql.SQL(form).format(inner)))
+
+
+def described(side: Side, table: Table, *, columns: bool) -> dict[str, Composable]:
+    """Return what is asked of a row: digest, columns' digests, key, place."""
+    values = _values(side, table) if table.key and columns else []
+    digests = [_column_digest(side, value) for value in values]
+    return {
+        "h": side.digest(table),
+        "c": sql.SQL("ARRAY[{}]::text[]").format(sql.SQL(", ").join(digests)),
+        "n": key_values(table),
+        "p": sql.SQL("t.ctid"),
+    }
 
 
 def _keyed(table: Table, found: Iterable[tuple[Any, ...]]) -> Rows:
@@ -197,7 +238,8 @@ def _key(side: Side, table: Table) -> Composable:
     return side.dialect.digest(sql.SQL("ROW({})::text").format(sql.SQL(", ").join(names)))
 
 
-def _key_values(table: Table) -> Composable:
+def key_values(table: Table) -> Composable:
+    """Return the values of a row's key, as texts."""
     names = (sql.SQL("{}::text").format(sql.Identifier("t", name)) for name in table.key)
     return sql.SQL("ARRAY[{}]::text[]").format(sql.SQL(", ").join(names))
 

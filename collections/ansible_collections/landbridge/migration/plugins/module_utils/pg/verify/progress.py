@@ -30,6 +30,7 @@ class VerifyProgress:
         self._clock = clock
         self._lock = Lock()
         self._phase = "catalog"
+        self._message = ""
         self._started = clock()
         self._rows = self._bytes = self._bytes_total = self._parts = self._parts_total = 0
 
@@ -41,11 +42,13 @@ class VerifyProgress:
         self._progress.say("done", **self.read())
 
     def start(self, *, parts: int, size_bytes: int) -> None:
-        """Begin to compare ``parts`` of ``size_bytes`` in all."""
+        """Begin to compare ``parts`` of ``size_bytes`` in all, beside those before."""
         with self._lock:
-            self._phase = "compare"
-            self._parts_total, self._bytes_total = parts, size_bytes
-            self._started = self._clock()
+            self._phase, self._message = "compare", ""
+            if not self._parts_total:
+                self._started = self._clock()
+            self._parts_total += parts
+            self._bytes_total += size_bytes
 
     def add(self, *, rows: int, size_bytes: int, parts: int = 1) -> None:
         """Count what has been read."""
@@ -53,6 +56,11 @@ class VerifyProgress:
             self._rows += rows
             self._bytes += size_bytes
             self._parts += parts
+
+    def doing(self, phase: str, message: str) -> None:
+        """Begin something that has no figures; ``message`` stands behind those there are."""
+        with self._lock:
+            self._phase, self._message = phase, message
 
     def note(self, message: str) -> None:
         """Say something in words."""
@@ -74,5 +82,5 @@ class VerifyProgress:
                 "parts_done": self._parts,
                 "parts_total": self._parts_total,
                 "eta_s": round(left / bytes_per_s, 1) if bytes_per_s else None,
-                "message": "",
+                "message": self._message,
             }

@@ -73,12 +73,21 @@ class Side:
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
-        """Open a session of its own on the same snapshot."""
+        """Open a session of its own, to read sums with."""
         with connect(self.name, self.server) as conn:
-            snapshot = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self.snapshot))
-            settings = map(sql.SQL, _settings(conn, self.dialect))
-            conn.execute(sql.SQL("; ").join([sql.SQL(BEGIN), snapshot, *settings]))
             yield conn
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """Yield the session that holds the snapshot; what the block locks is free after it."""
+        with translated(self.name), self.conn.transaction(force_rollback=True):
+            yield self.conn
+
+    def end(self) -> None:
+        """Let the snapshot go, and pin for the session what its transaction was set to."""
+        settings = (each.replace("SET LOCAL", "SET") for each in _settings(self.conn, self.dialect))
+        with translated(self.name):
+            self.conn.execute("; ".join(["COMMIT", *settings]).encode())
 
     def row(self, table: Table) -> Composable:
         """Return the text that stands for a row of ``table``."""
@@ -92,13 +101,21 @@ class Side:
         return self.dialect.digest(self.row(table))
 
     def sums(self, conn: Connection, parts: Sequence[Part]) -> list[Sum]:
-        """Return the sums of ``parts``, asked for in one round trip."""
+        """Return the sums of ``parts`` in the side's snapshot, asked for in one round trip.
+
+        In a transaction of their own, so that no table is locked longer than its batch is read:
+        an application's TRUNCATE would wait for it, and a subscription that applies one, too.
+        """
+        snapshot = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self.snapshot))
+        before = [sql.SQL(BEGIN), snapshot, *map(sql.SQL, _settings(conn, self.dialect))]
         statements = [
             checksum.sum_of(part.table, self.digest(part.table), part.pages) for part in parts
         ]
         with translated(self.name):
-            cursor = conn.execute(sql.SQL(";\n").join(statements))
-            return [_sum(cursor, first=place == 0) for place in range(len(parts))]
+            cursor = conn.execute(sql.SQL(";\n").join([*before, *statements, sql.SQL("COMMIT")]))
+            for _unused in before:
+                cursor.nextset()
+            return [_sum(cursor) for _unused in parts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +126,10 @@ class Shape:
     long: bool
 
 
-def _sum(cursor: Cursor[Any], *, first: bool) -> Sum:
-    if not first:
-        cursor.nextset()
-    return Sum(*map(int, cursor.fetchone() or ()))
+def _sum(cursor: Cursor[Any]) -> Sum:
+    found = Sum(*map(int, cursor.fetchone() or ()))
+    cursor.nextset()
+    return found
 
 
 def shape(table: Table, other: Table) -> Shape:

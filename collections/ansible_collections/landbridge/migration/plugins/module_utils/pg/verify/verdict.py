@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..catalog.catalog_diff import Difference
 from ..sequences import Name, Position
@@ -22,6 +22,7 @@ class TableResult:
     """A table's sums on both sides; ``differing`` is None if they are equal or not looked into.
 
     :param derived: a materialized view: its rows follow from others, so they only count as a note.
+    :param settled: the rows that differed were read again: equal, or still written to.
     """
 
     name: str
@@ -30,10 +31,11 @@ class TableResult:
     size_bytes: int
     derived: bool = False
     differing: Differing | None = None
+    settled: bool = False
 
     @property
     def equal(self) -> bool:
-        return self.source == self.target
+        return self.settled or self.source == self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,49 @@ class SequenceDifference:
     target: Position
 
 
+class Moving(NamedTuple):
+    """A row that was written to whenever it was looked at.
+
+    :param key: column and value of its key; empty for all such rows of a table without one.
+    """
+
+    table: str
+    key: Mapping[str, str]
+    rows: int = 1
+
+
+class Skipped(NamedTuple):
+    """Objects whose contents were not compared."""
+
+    what: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a comparison under traffic found besides.
+
+    :param moving: rows of which nothing can be said while they are written to.
+    :param unsettled: tables with more rows in flight than were looked at, at every try.
+    :param skipped: what is not compared while the target follows.
+    :param reread: rows that were read again, in so many rounds.
+    """
+
+    moving: Sequence[Moving] = ()
+    unsettled: Sequence[str] = ()
+    skipped: Sequence[Skipped] = ()
+    reread: int = 0
+    rounds: int = 0
+    settle_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Everything found. ``large_objects`` is None where there are none on either side."""
+    """Everything found. ``large_objects`` is None where there are none on either side.
+
+    :param traffic: None if both sides were at rest.
+    """
 
     tables: Sequence[TableResult]
     large_objects: TableResult | None
@@ -57,10 +99,13 @@ class Verdict:
     algorithm: str
     versions: tuple[int, int]
     elapsed_s: float
+    traffic: Traffic | None = None
 
     @property
     def differing(self) -> list[TableResult]:
-        return [each for each in self.tables if not each.equal and not each.derived]
+        unsettled = self.traffic.unsettled if self.traffic else ()
+        found = [each for each in self.tables if not each.equal and not each.derived]
+        return [each for each in found if each.name not in unsettled]
 
     @property
     def differences(self) -> list[Difference]:
@@ -69,7 +114,8 @@ class Verdict:
     @property
     def equal(self) -> bool:
         objects = self.large_objects is None or self.large_objects.equal
-        return objects and not (self.differing or self.differences or self.sequences)
+        settled = self.traffic is None or not self.traffic.unsettled
+        return objects and settled and not (self.differing or self.differences or self.sequences)
 
     def sentence(self) -> str:
         """Return what differs, the first few by name."""
@@ -78,6 +124,9 @@ class Verdict:
             _count("object", [str(each) for each in self.differences]),
             _count("sequence", [_sequence_sentence(each) for each in self.sequences]),
         ]
+        unsettled = list(self.traffic.unsettled) if self.traffic else []
+        if unsettled and not any(parts):
+            return f"Too many rows are in flight to compare {_count('table', unsettled)}."
         if self.large_objects and not self.large_objects.equal:
             parts.append(f"large objects differ: {_table_sentence(self.large_objects)}")
         return f"Source and target differ: {'; '.join(part for part in parts if part)}."
@@ -116,6 +165,7 @@ class Verdict:
                 "differing_count": len(self.sequences),
             },
             "large_objects": _shown_large_objects(self.large_objects),
+            "live": _shown_traffic(self.traffic),
             "elapsed_s": round(self.elapsed_s, 3),
             "bytes_per_s": round(size_bytes / max(self.elapsed_s, 0.001)),
         }
@@ -175,6 +225,21 @@ def _shown_tables(tables: Sequence[TableResult]) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def _shown_traffic(found: Traffic | None) -> dict[str, Any]:
+    traffic = found or Traffic()
+    return {
+        "compared": found is not None,
+        "moving": [each._asdict() for each in traffic.moving[:SHOWN]],
+        "moving_count": sum(each.rows for each in traffic.moving),
+        "unsettled": list(traffic.unsettled[:SHOWN]),
+        "unsettled_count": len(traffic.unsettled),
+        "skipped": [each._asdict() for each in traffic.skipped],
+        "reread": traffic.reread,
+        "rounds": traffic.rounds,
+        "settle_s": round(traffic.settle_s, 3),
+    }
 
 
 def _shown_large_objects(found: TableResult | None) -> dict[str, Any]:

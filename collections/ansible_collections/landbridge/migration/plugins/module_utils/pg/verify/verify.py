@@ -5,44 +5,29 @@ Each side reads its own tables, all sessions of a side on one snapshot, source a
 same time. Sums of digests (checksum.py) do not depend on the order of rows, so a side cuts its
 tables where its pages lie; cutting by ranges of keys would read tables with random keys once for
 every chunk, and compare texts in orders that differ between collations.
-Only a table whose sums differ is read again, to name the rows (differing.py). For a source that is
-written to, those rows are what must be read again, by key, once the target has passed the source's
-position at reading.
+Only a table whose sums differ is read again, to name the rows (differing.py). Both sides must be
+at rest; live.py is for a source that is written to.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ...errors import NotConvergedError, PreconditionError
+from ...errors import NotConvergedError
 from .. import sequences
-from ..catalog import catalog, catalog_diff
-from ..catalog.catalog import Catalog, Table, dotted
-from ..catalog.catalog_diff import Difference, RoleMap
-from ..connection import connect, translated
+from ..catalog.catalog import dotted
+from ..catalog.catalog_diff import RoleMap
 from . import differing
-from .checksum import Dialect, Sum
+from .checksum import Sum
+from .opening import Pair, Server, Sides, on_both, opened, pairs
 from .progress import VerifyProgress
-from .side import LARGE_OBJECTS, LOCK_TIMEOUT, Shape, Side, begin, large_objects, shape
-from .summing import Sums, sum_up
+from .side import LARGE_OBJECTS, large_objects
+from .summing import Effort, Sums, sum_up
 from .verdict import SequenceDifference, TableResult, Verdict
 
-if TYPE_CHECKING:
-    from psycopg import Connection
-
-T = TypeVar("T")
-
-Server = Mapping[str, Any]
-Sides = tuple[Side, Side]
-
 LOOKED_INTO = 20  # tables whose rows are named; with more than that it is not a matter of rows
-
-SERVER_ENCODING = "SELECT current_setting('server_encoding')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +38,16 @@ class Options:
     :param chunk_rows: about how many rows a statement reads.
     :param tables: ``schema.table`` of the tables whose rows are compared; empty: all.
     :param role_map: the target's names of the source's roles.
+    :param lag_s: of live: how long the target may take to pass a position of the source.
+    :param settle_s: of live: how long rows that are in flight are read again.
     """
 
     jobs: int
     chunk_rows: int
     tables: Sequence[str] = ()
     role_map: RoleMap = field(default_factory=dict)
+    lag_s: float = 300
+    settle_s: float = 30
 
 
 def compare(source: Server, target: Server, options: Options, progress: VerifyProgress) -> Verdict:
@@ -67,19 +56,19 @@ def compare(source: Server, target: Server, options: Options, progress: VerifyPr
     Raise PreconditionError if no table can be compared though the source has some.
     """
     started = time.monotonic()
-    with _sides(source, target, options.role_map) as (sides, differences):
-        pairs = _pairs(sides, options.tables)
-        sums, chunks = sum_up(sides, [pair.tables for pair in pairs], options, progress)
-        results = [_result(pair, sums) for pair in pairs]
-        results = _look_into(sides, pairs, results, progress)
-        compared, moved = _compare_sequences(sides)
+    with opened(source, target, options.role_map) as both:
+        sides = both.sides()
+        compared = _with_large_objects(sides, pairs(sides, options.tables), options.tables)
+        results, chunks = results_of(sides, compared, options, progress)
+        results = _look_into(sides, compared, results, progress)
+        count, moved = _compare_sequences(sides)
         objects = [each for each in results if each.name == dotted(LARGE_OBJECTS)]
         return Verdict(
             tables=[each for each in results if each not in objects],
             large_objects=objects[0] if objects else None,
             catalog_counts=sides[0].catalog.counts(),
-            catalog=differences,
-            sequences_compared=compared,
+            catalog=both.differences,
+            sequences_compared=count,
             sequences=moved,
             chunks=chunks,
             algorithm=sides[0].dialect.algorithm,
@@ -98,108 +87,30 @@ def require_equal(verdict: Verdict) -> None:
         )
 
 
-@contextmanager
-def _sides(
-    source: Server, target: Server, role_map: RoleMap
-) -> Iterator[tuple[Sides, list[Difference]]]:
-    """Read both catalogs, then hold a snapshot on each side while the block runs."""
-    with connect("source", source) as source_conn, connect("target", target) as target_conn:
-        conns = {"source": source_conn, "target": target_conn}
-        found = _on_both(lambda side: _read(conns[side]))
-        differences = _diff(target_conn, found, role_map)
-        servers = {"source": source, "target": target}
-        sides = _on_both(lambda name: _side(name, servers[name], conns[name], found))
-        yield sides, differences
+def results_of(
+    sides: Sides, compared: Sequence[Pair], effort: Effort, progress: VerifyProgress
+) -> tuple[list[TableResult], int]:
+    """Return the sums of each pair, and how many chunks were read for them."""
+    sums, chunks = sum_up(sides, [pair.tables for pair in compared], effort, progress)
+    return [_result(pair, sums) for pair in compared], chunks
 
 
-class _Found(NamedTuple):
-    catalog: Catalog
-    encoding: str
-
-
-def _read(conn: Connection) -> _Found:
-    conn.execute(LOCK_TIMEOUT)
-    row = conn.execute(SERVER_ENCODING).fetchone()
-    return _Found(catalog.read(conn), str(row[0]) if row else "")
-
-
-def _on_both(read: Callable[[str], T]) -> tuple[T, T]:
-    """Return what ``read`` gives for each side's name, both asked at the same time."""
-
-    def told(name: str) -> T:
-        with translated(name):
-            return read(name)
-
-    with ThreadPoolExecutor(2) as pool:
-        source, target = pool.map(told, ("source", "target"))
-    return source, target
-
-
-def _diff(
-    target_conn: Connection, found: tuple[_Found, _Found], role_map: RoleMap
-) -> list[Difference]:
-    source, target = (each.catalog for each in found)
-    with translated("target"):
-        views = catalog_diff.views_to_redefine(source, target)
-        redefined = catalog_diff.redefine(target_conn, views)
-    return catalog_diff.diff(source, target, role_map, redefined)
-
-
-def _side(name: str, server: Server, conn: Connection, found: tuple[_Found, _Found]) -> Side:
-    mine, other = found if name == "source" else reversed(found)
-    dialect = Dialect.between(mine.catalog.version, other.catalog.version, mine.encoding)
-    shapes = {
-        names: shape(table, other.catalog.tables[names])
-        for names, table in mine.catalog.tables.items()
-        if names in other.catalog.tables
-    }
-    snapshot = begin(conn, dialect)
-    return Side(name, server, conn, mine.catalog, dialect, snapshot, shapes)
-
-
-class _Pair(NamedTuple):
-    """A table as each side has it."""
-
-    tables: tuple[Table, Table]
-    derived: bool
-
-
-def _pairs(sides: Sides, wanted: Sequence[str]) -> list[_Pair]:
-    """Return the tables whose rows are compared, and the large objects, if there are any."""
-    source, target = (each.catalog.tables for each in sides)
-    names = [each for each in source if not wanted or ".".join(each) in wanted]
-    if unknown := set(wanted) - {".".join(each) for each in names}:
-        raise PreconditionError(f"source: there is no table {min(unknown)}")
-    both = [(source[each], target[each]) for each in names if each in target]
-    pairs = [
-        _Pair((_with_common_key(one, sides[0].shapes[one.names]), other), one.relkind == "m")
-        for one, other in both
-        if one.populated and other.populated
-    ]
-    if names and not pairs:
-        raise PreconditionError(
-            f"None of the source's {len(names)} tables is on the target: nothing was compared.",
-            hint="Run pg_clone first.",
-        )
-    if wanted:
-        return pairs
-    objects = _on_both(lambda name: large_objects(sides[name == "target"].conn))
-    return [*pairs, _Pair(objects, False)] if any(each.pages for each in objects) else pairs
-
-
-def _with_common_key(table: Table, shape: Shape) -> Table:
-    columns = {column.name for column in shape.columns}
-    return table if columns.issuperset(table.key) else replace(table, key=())
-
-
-def _result(pair: _Pair, sums: Sums) -> TableResult:
+def _result(pair: Pair, sums: Sums) -> TableResult:
     table = pair.tables[0]
     source, target = (sums[name].get(table.names, Sum()) for name in ("source", "target"))
     return TableResult(str(table), source, target, table.size_bytes, pair.derived)
 
 
+def _with_large_objects(sides: Sides, found: list[Pair], wanted: Sequence[str]) -> list[Pair]:
+    """Return ``found`` and the large objects, if there are any and no tables were asked for."""
+    if wanted:
+        return found
+    objects = on_both(lambda name: large_objects(sides[name == "target"].conn))
+    return [*found, Pair(objects, False)] if any(each.pages for each in objects) else found
+
+
 def _look_into(
-    sides: Sides, pairs: Sequence[_Pair], results: Sequence[TableResult], progress: VerifyProgress
+    sides: Sides, pairs: Sequence[Pair], results: Sequence[TableResult], progress: VerifyProgress
 ) -> list[TableResult]:
     """Return ``results`` with the rows that differ of the first tables that do."""
     looked_into = 0
@@ -217,7 +128,7 @@ def _look_into(
 
 
 def _compare_sequences(sides: Sides) -> tuple[int, list[SequenceDifference]]:
-    source, target = _on_both(lambda name: sequences.read(sides[name == "target"].conn))
+    source, target = on_both(lambda name: sequences.read(sides[name == "target"].conn))
     compared = [name for name in sorted(source.keys() & target.keys()) if name[0] != "landbridge"]
     moved = [
         SequenceDifference(name, source[name], target[name])
