@@ -19,6 +19,8 @@ MODULES = sorted(path.stem for path in (COLLECTION / "plugins/modules").glob("*.
 ACTIONS = sorted(
     path.stem for path in (COLLECTION / "plugins/action").glob("*.py") if path.stem != "__init__"
 )
+# These act on the journal in the worker itself; every other one runs the module of its name.
+ON_JOURNAL = ("checkpoint", "gate", "run")
 ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/tasks/main.yml"))
 
 

@@ -194,10 +194,10 @@ def test_odd_objects_are_named(audit, source, source_server):
     )
     assert found["needs_superuser"]["object"] == "function public.c"
     assert found["event_trigger"]["object"] == "watch"
-    assert found["unlogged"]["object"] == "public.fast"
+    assert found["unlogged_not_followed"]["object"] == "public.fast"
     assert found["not_validated"]["object"] == "positive on public.t"
     assert found["publication"]["object"] == "changes"
-    assert found["no_identity_json"]["severity"] == "blocker"
+    assert found["no_identity_type"]["severity"] == "blocker"
 
 
 def test_row_security_that_would_hide_rows_is_refused(audit):

@@ -153,6 +153,28 @@ def test_check_mode_reaches_the_module(playbook):
     assert '"check": true' in output
 
 
+def test_a_tasks_environment_reaches_the_module(playbook):
+    process = playbook("-v", keywords={"environment": {"STEPS_ASKED": "for this"}})
+    output = process.communicate(timeout=DEADLINE_S)[0]
+    assert '"asked": "for this"' in output
+
+
+def test_a_task_that_asks_for_another_python_gets_it(playbook, tmp_path):
+    (tmp_path / "another").symlink_to(sys.executable)
+    asked = {"ansible_python_interpreter": str(tmp_path / "another")}
+    process = playbook("-v", keywords={"vars": asked})
+    output = process.communicate(timeout=DEADLINE_S)[0]
+    assert f'"python": "{tmp_path}/another"' in output
+
+
+def test_a_module_that_is_killed_fails_its_task_alone(playbook, eventually, tmp_path):
+    process = playbook(until=str(tmp_path / "never"), pid_file=str(tmp_path / "pid"))
+    os.kill(running(eventually, tmp_path), signal.SIGKILL)
+    output = process.communicate(timeout=DEADLINE_S)[0]
+    assert process.returncode == 2, output
+    assert "rc: -9" in output or '"rc": -9' in output
+
+
 def test_a_failure_is_the_modules_own_after_its_last_line(playbook):
     process = playbook(outcome="fail", last=[{"event": "note", "message": "12 parts are there"}])
     output = process.communicate(timeout=DEADLINE_S)[0]

@@ -103,6 +103,28 @@ EVIDENCE = {
     "cutover": lambda host: {"target": {"fenced": False, "privileges": 5}},
     "smoke": lambda host: {"assertions": 4, "failed": 0},
 }
+LIVE = {
+    **EVIDENCE,
+    "dataxfer": lambda host: {
+        **copied(host),
+        "epochs_count": 1,
+        "lag_bytes": 8_192,
+        "lag_s": 0.012,
+        "lag_readings": [{"s": n / 2, "bytes": 64_000_000 // (n + 1) ** 2} for n in range(12)],
+    },
+    "cutover": lambda host: {
+        "serves": "target",
+        "fenced": "source",
+        "way_back": "following",
+        "route": "127.0.0.3:5432/shop",
+        "stall_ms": 10 * PACE[host],
+        "sequences_set": 4,
+        "timings": [
+            {"step": step, "ms": part * PACE[host]}
+            for step, part in [("pause", 1.2), ("barrier", 5), ("take_over", 2), ("resume", 0.4)]
+        ],
+    },
+}
 FINDINGS = {
     "legacy": [
         {
@@ -169,7 +191,7 @@ ANSWERS = [
 ]
 
 
-def checkpoint(stage, host, run_id, started, took):
+def checkpoint(stage, host, run_id, started, took, told=EVIDENCE):
     return {
         "stage": stage,
         "host": host,
@@ -181,7 +203,7 @@ def checkpoint(stage, host, run_id, started, took):
         "started": iso(started),
         "finished": iso(started + took),
         "elapsed_s": took,
-        "evidence": EVIDENCE[stage](host),
+        "evidence": told[stage](host),
     }
 
 
@@ -232,7 +254,7 @@ def result(time, host, action, data, *, status="ok", changed=True, args=None, ta
     return Result(time, host, name, action, status, changed, args or {}, data)
 
 
-def record(home="/srv/landbridge/.landbridge/acme"):
+def record(home="/srv/landbridge/.landbridge/acme", told=EVIDENCE):
     """The second run, from the window to the end."""
     seen = Record("migrate.yml", [], None, START + DAY, stages=list(STAGES))
     now = START + DAY
@@ -241,19 +263,23 @@ def record(home="/srv/landbridge/.landbridge/acme"):
     ours = {"snapshot": snapshot(), "home": home, "migration": "acme"}
     seen.take(result(now + 0.4, "flights", "run", {"landbridge": ours}))
     for stage in STAGES[2:]:
-        now = play(seen, stage, now + 0.8)
+        now = play(seen, stage, now + 0.8, told)
     return seen
 
 
-def play(seen, stage, now):
+def play(seen, stage, now, told=EVIDENCE):
     """Add a stage's play; return when it ended."""
     seen.play_started(now, f"{stage} | The stage's proof is given", stage)
+    if stage == "window" and told is LIVE:
+        return now
     hosts = hosts_of(stage)
     if stage in ("dataxfer", "verify"):
-        module = {"dataxfer": "pg_clone", "verify": "pg_verify"}[stage]
+        module = {"dataxfer": "pg_follow" if told is LIVE else "pg_clone", "verify": "pg_verify"}[
+            stage
+        ]
         seen.task_started(now, f"Do the work of {stage}", f"landbridge.migration.{module}")
         for host in hosts:
-            evidence = EVIDENCE[stage](host)
+            evidence = told[stage](host)
             seen.take(result(now + took(stage, host), host, module, {"evidence": evidence}))
     if stage == "gate":
         seen.task_started(now, "Decide", "landbridge.migration.gate")
@@ -261,7 +287,7 @@ def play(seen, stage, now):
     end = now + max(took(stage, host) for host in hosts)
     seen.task_started(end, "Set the checkpoint", "landbridge.migration.checkpoint")
     for host in hosts:
-        made = checkpoint(stage, host, "run-2", now, took(stage, host))
+        made = checkpoint(stage, host, "run-2", now, took(stage, host), told)
         args = {"state": "set", "stage": stage, "host": host}
         seen.take(
             result(end + 0.1, host, "checkpoint", {"landbridge": {"checkpoint": made}}, args=args)
@@ -287,6 +313,13 @@ def decision(moment):
 def whole():
     """The report of a migration that went well."""
     seen = record()
+    seen.ended(START + DAY + 24.0, frozenset())
+    return build(seen, START + DAY + 24.1)
+
+
+def live():
+    """The report of a migration whose databases were followed, and crossed."""
+    seen = record(told=LIVE)
     seen.ended(START + DAY + 24.0, frozenset())
     return build(seen, START + DAY + 24.1)
 

@@ -27,7 +27,7 @@ def visit(chromium, tmp_path):
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("report", [sample.whole, sample.stopped, sample.hostile])
+@pytest.mark.parametrize("report", [sample.whole, sample.live, sample.stopped, sample.hostile])
 def test_the_page_needs_nothing_else_and_fits_the_screen(visit, report, width, tmp_path):
     visited = visit(report(), width)
     visited.page.screenshot(path=tmp_path / "page.png", full_page=True)  # to look at
@@ -48,6 +48,16 @@ def test_every_section_is_there_to_be_read(visit, width):
         assert found.locator("#databases td.name", has_text=name).is_visible()
     assert "1,224,345" in rows.filter(has_text="shop").inner_text()
     assert "equal" in rows.filter(has_text="shop").inner_text()
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_crossing_shows_its_stall_and_the_lag_before_it(visit, width):
+    found = visit(sample.live(), width).page
+    shop = found.locator("#crossing tbody tr", has_text="shop")
+    assert "43.0 ms" in shop.inner_text()
+    assert "source follows" in shop.inner_text()
+    found.locator("#tables summary", has_text="shop").click()
+    assert found.locator("#tables svg.lag").nth(5).is_visible()
 
 
 def test_a_databases_tables_and_proof_are_a_click_away(visit):

@@ -183,11 +183,6 @@ def test_what_a_fence_needs_and_cannot_hold(changes, found):
     assert codes(facts(**changes), fence=False) == []
 
 
-def test_following_needs_logical_wal():
-    assert codes(facts(), mode="live") == [("blocker", "wal_level")]
-    assert codes(facts(wal_level="logical"), mode="live") == []
-
-
 def test_many_objects_of_a_kind_are_one_finding():
     source = facts(hazards=[Hazard("unlogged", f"public.t{n}") for n in range(9)])
     [finding] = findings(Question(source, None, {}, "window", True))

@@ -1,5 +1,6 @@
 """What a part is done with: commands, statements and decisions, from plain values."""
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Event
 
@@ -144,8 +145,12 @@ class TestStatements:
         assert "'it''''s'" in statements.try_each(["it's"])
 
     def test_a_claim_fails_when_another_has_the_part(self):
-        assert "FOR UPDATE SKIP LOCKED" in queue.claim("copy:1")
-        assert queue.TAKEN in queue.claim("copy:1")
+        assert "FOR UPDATE SKIP LOCKED" in queue.claim(ROWS)
+        assert queue.TAKEN in queue.claim(ROWS)
+
+    def test_a_part_of_an_epoch_is_claimed_by_that_epoch_only(self):
+        assert "landbridge.epoch" not in queue.claim(ROWS)
+        assert "WHERE part = id AND number = 2)" in queue.claim(replace(ROWS, epoch=2))
 
 
 def rights(owner, *more, default=("SELECT", "INSERT")):

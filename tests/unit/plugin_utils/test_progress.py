@@ -51,6 +51,20 @@ def test_what_is_not_known_is_left_out(change, line):
     assert line in describe({**COPY, **change}, "shop")
 
 
+@pytest.mark.parametrize(
+    "growth, trend",
+    [(-3_100_000, ", falling by 3.1 MB/s"), (200_000, ", growing by 200 kB/s"), (-5, "")],
+    ids=["falling", "growing", "steady"],
+)
+def test_a_lag_is_told_with_its_trend(growth, trend):
+    event = {"event": "progress", "phase": "following", "lag_bytes": 12_000_000, "lag_s": 0.42,
+             "lag_bytes_per_s": growth}  # fmt: skip
+    line = f"shop: following 12 MB or 420 ms behind{trend}"
+    assert describe(parse(json.dumps(event).encode()), "shop") == line
+    unknown = parse(json.dumps({**event, "lag_s": None}).encode())
+    assert describe(unknown, "shop") == line.replace(" or 420 ms", "")
+
+
 def test_a_phase_without_figures_is_named_alone():
     assert describe({"event": "progress", "phase": "constraints"}, "shop") == "shop: constraints"
 

@@ -33,7 +33,7 @@ def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("report", [sample.whole, sample.stopped, sample.hostile])
+@pytest.mark.parametrize("report", [sample.whole, sample.live, sample.stopped, sample.hostile])
 def test_a_report_is_as_its_schema_says(report):
     jsonschema.validate(json.loads(json.dumps(report())), SCHEMA)
 
@@ -63,6 +63,19 @@ def test_figures_of_databases_add_up():
     assert shop["tables"][0]["name"] == "public.order_lines"
     assert shop["transfer"]["parts_resumed"] == 4
     assert shop["window_s"] == pytest.approx(11.9, abs=0.5)
+
+
+def test_a_followed_database_shows_its_lag_and_its_crossing():
+    report = sample.live()
+    assert "window" not in [stage["stage"] for stage in report["stages"]]
+    assert page.headline(report) == "Every stage is reached."
+    shop = database(report, "shop")
+    assert shop["crossing"]["stall_ms"] == 43.0
+    assert shop["crossing"]["steps"][0]["step"] == "pause"
+    assert shop["window_s"] == 0.043
+    assert shop["lag"][0]["bytes"] == 64_000_000
+    assert "lag_readings" not in shop["transfer"]
+    assert summary.table(report)[6].endswith("43 ms")
 
 
 def test_figures_survive_the_run_that_measured_them():

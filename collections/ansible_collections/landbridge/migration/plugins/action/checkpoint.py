@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from ansible.utils.display import Display
+
 from ..module_utils.errors import PreconditionError
 from ..module_utils.journal.checkpoints import (
     Problem,
@@ -30,6 +32,7 @@ class ActionModule(JournalAction):
         "inputs": {"type": "dict"},
         "evidence": {"type": "dict", "default": {}},
         "redo": {"type": "bool", "default": False},
+        "not_after": {"type": "str"},
         "reason": {"type": "str", "default": "asked for"},
     }
 
@@ -39,7 +42,10 @@ class ActionModule(JournalAction):
         moment = now()  # once: a repeat after a lost connection is the same record
         acts = {"open": self._open, "set": self._set, "clear": self._clear}
         act = acts[args["state"]]
-        return self.on_journal(args, lambda journal: act(args, journal, place, moment))
+        result = self.on_journal(args, lambda journal: act(args, journal, place, moment))
+        if result.get("reached") or result.get("waits"):
+            Display().display(f"{place.host}: {result['msg']}")
+        return result
 
     def _open(self, args: Arguments, journal: Journal, place: Place, moment: str) -> dict[str, Any]:
         state = journal.state(place)
@@ -57,6 +63,8 @@ class ActionModule(JournalAction):
         result = {
             "changed": False, "reached": verdict.reached, "waits": False, "msg": verdict.msg
         }  # fmt: skip
+        if args["not_after"] and not verdict.reached:
+            _refuse_after(args["not_after"], place, state, verdict.msg)
         if verdict.reached:
             shown = state.current[place].shown()
             return {**result, "checkpoint": shown, **_ours(place, shown)}
@@ -111,6 +119,15 @@ class ActionModule(JournalAction):
         if problems and not self.check_mode:
             raise PreconditionError(f"{place} cannot start: {complaint(problems)}")
         return requirements, problems
+
+
+def _refuse_after(later: str, place: Place, state: State, msg: str) -> None:
+    """Raise PreconditionError if the later stage was reached: what led to it is done with."""
+    if Place(later, place.host) in state.current:
+        raise PreconditionError(
+            f"{place} is not done again after {later}: nothing was done. {msg}",
+            hint="To do it again, go back first: `ansible-playbook playbooks/rollback.yml`.",
+        )
 
 
 def _evidence(args: Arguments) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Run pg_clone and show its progress while it works."""
+"""Runs pg_clone in a fork of the worker and shows its progress."""
 
 from __future__ import annotations
 
+from ..modules import pg_clone
 from ..plugin_utils.progress_action import ProgressAction
 
 
 class ActionModule(ProgressAction):
-    module = "landbridge.migration.pg_clone"
+    module = pg_clone

@@ -23,7 +23,8 @@ options:
     required: true
   state:
     description:
-      - V(open) tells whether the stage is reached, and notes the start if it is not. Fails, naming
+      - V(open) tells whether the stage is reached, and notes the start if it is not; what there is
+        nothing to do for is said in a line. Fails, naming
         the command that helps, if a checkpoint in O(requires) is missing or stale.
       - V(set) records the stage's proof. Without O(inputs) and O(requires) those of this run's
         V(open) are taken.
@@ -53,6 +54,11 @@ options:
     description: Open the stage although it is reached. What this very run did is not done again.
     type: bool
     default: false
+  not_after:
+    description:
+      - Stage that, once reached on the host, keeps this one from being done again. V(open) then
+        fails unless this one is reached, too.
+    type: str
   reason:
     description: Why O(state=clear) takes the checkpoint back.
     type: str

@@ -11,6 +11,8 @@ author: Landbridge contributors (@landbridge)
 description:
   - Reads both sides and tells what stands in the way (C(blocker)), what changes or needs a person
     (C(warning)) and what is worth knowing (C(note)). Changes nothing.
+  - In V(live) mode (O(mode)) each server is also asked to connect to the other one, as a subscriber
+    would, in a transaction that is rolled back.
   - Tells the sizes, the identity of the source database, and how long a copy is expected to take.
 extends_documentation_fragment: [landbridge.migration.pg]
 options:
@@ -47,6 +49,39 @@ options:
     type: str
     choices: [window, live]
     default: window
+  databases:
+    description: >-
+      In V(live) mode, how many databases are followed between these two servers at the same time:
+      each takes a slot, a sender and a worker.
+    type: int
+    default: 1
+    version_added: 0.2.0
+  addresses:
+    description: >-
+      In V(live) mode, how each server is reached from the other one, where that is another way than
+      O(source) and O(target) name. What is left out is as there.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+    suboptions:
+      source:
+        description: How the target's server reaches the source.
+        type: dict
+        suboptions: &address
+          host: {type: str, description: Host name or address.}
+          port: {type: int, description: TCP port.}
+          sslmode:
+            description: How the certificate is checked.
+            type: str
+            choices: [disable, allow, prefer, require, verify-ca, verify-full]
+          sslrootcert:
+            description: >-
+              File with the certificate authorities, on the host of the server that connects.
+            type: str
+      target:
+        description: How the source's server reaches the target.
+        type: dict
+        suboptions: *address
   fence:
     description: Whether to look for what a fence of the source needs and could not hold.
     type: bool
@@ -156,6 +191,7 @@ from ansible.module_utils.common.parameters import env_fallback
 from ..module_utils.errors import reporting
 from ..module_utils.pg.audit import audit
 from ..module_utils.pg.connection import server_spec
+from ..module_utils.pg.follow.address import addresses_spec
 
 
 def argument_spec() -> dict[str, Any]:
@@ -164,6 +200,8 @@ def argument_spec() -> dict[str, Any]:
         "target": {**server_spec("target"), "required": False},
         "role_map": {"type": "dict", "default": {}},
         "mode": {"type": "str", "choices": ["window", "live"], "default": "window"},
+        "databases": {"type": "int", "default": 1},
+        "addresses": addresses_spec(),
         "fence": {"type": "bool", "default": True},
         "jobs": {"type": "int"},
         "bin_dir": {"type": "path", "fallback": (env_fallback, ["LANDBRIDGE_PG_BIN"])},
@@ -176,6 +214,8 @@ def options(params: dict[str, Any]) -> audit.Options:
         role_map=params["role_map"],
         mode=params["mode"],
         fence=params["fence"],
+        databases=params["databases"],
+        addresses=params["addresses"],
         jobs=max(1, params["jobs"] or os.cpu_count() or 1),
         bin_dir=params["bin_dir"],
     )

@@ -30,7 +30,7 @@ from ..module_utils.journal.records import Journal, Run, State, utc
 from ..module_utils.journal.store import Store
 from ..module_utils.pg.connection import connect, server_spec
 from ..module_utils.waiting import Deadline, retry
-from .progress_action import die_with_parent, secrets_of
+from .module_action import die_with_parent, secrets_of
 
 T = TypeVar("T")
 

@@ -20,6 +20,9 @@ SERVER = {
     "sslmode": "postgres_sslmode",
     "sslrootcert": "postgres_sslrootcert",
 }
+# How others than this machine reach a server.
+REACHED_BY_OTHERS = ("postgres_peer_address", "postgres_pooler_address")
+
 # A pooler's option -> the variable of its host.
 POOLER = {
     "kind": "pooler_kind",
@@ -36,6 +39,7 @@ REQUIRED = {"existing": ["postgres_host", "postgres_user"], "local": ["postgres_
 
 POSTGRES = {
     *SERVER.values(),
+    *REACHED_BY_OTHERS,
     "postgres_admin_database",
     "postgres_api",
     "postgres_backup",
@@ -50,7 +54,7 @@ POSTGRES = {
 DATABASE = {
     "database_source", "database_target", "database_name", "database_owner",
     "database_encoding", "database_smoke", "database_app_role", "database_app_password",
-    "database_pooler", "database_pooler_name",
+    "database_pooler", "database_pooler_name", "database_insert_only",
 }  # fmt: skip
 LANDBRIDGE = {
     "landbridge_answers", "landbridge_bin_dir", "landbridge_checklist", "landbridge_finalize",
@@ -159,6 +163,6 @@ def pooler(variables: Mapping[str, Any], database: str | None = None) -> dict[st
 
 def described(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a server's host says it must be: our variables, without addresses and secrets."""
-    left_out = {*SERVER.values(), "postgres_api"}
+    left_out = {*SERVER.values(), *REACHED_BY_OTHERS, "postgres_api"}
     kept = {name: variables[name] for name in sorted(POSTGRES - left_out) if name in variables}
     return {"provider": variables["provider"], **kept}

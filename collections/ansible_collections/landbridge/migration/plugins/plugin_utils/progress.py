@@ -21,6 +21,7 @@ PERIOD_S = 2.0
 POLL_S = 0.25
 NOTES_AT_END = 5
 LONGEST = 240
+TREND_BYTES_PER_S = 100_000  # less is how a steady lag varies
 
 
 class Event(TypedDict, total=False):
@@ -38,6 +39,9 @@ class Event(TypedDict, total=False):
     parts_done: int
     parts_total: int
     eta_s: float | None
+    lag_bytes: int
+    lag_s: float | None
+    lag_bytes_per_s: float
     message: str
 
 
@@ -56,7 +60,9 @@ def parse(line: bytes) -> Event | None:
 def _well_typed(key: str, value: Any) -> bool:
     if key in ("time", "event", "database", "phase", "message"):
         return isinstance(value, str)
-    return key in Event.__annotations__ and isinstance(value, int | float) and value >= 0
+    signed = key == "lag_bytes_per_s"
+    known = key in Event.__annotations__ and isinstance(value, int | float)
+    return known and (signed or value >= 0)
 
 
 def describe(event: Event, name: str) -> str:
@@ -65,6 +71,7 @@ def describe(event: Event, name: str) -> str:
     parts = [*_amounts(event, done=done)]
     if not done:
         parts += _outlook(event)
+        parts += _lag(event)
     phase = "done" if done else event.get("phase", "")
     text = f"{phase} {', '.join(parts)}".strip()
     message = event.get("message", "")
@@ -91,6 +98,19 @@ def _outlook(event: Event) -> Iterable[str]:
     eta_s = event.get("eta_s")
     if eta_s is not None:
         yield f"about {figures.whole_duration(max(eta_s, 1))} to go"
+
+
+def _lag(event: Event) -> Iterable[str]:
+    """Yield how far behind a follower is, and whether it comes nearer."""
+    behind = event.get("lag_bytes")
+    if behind is None:
+        return
+    lag_s = event.get("lag_s")
+    after = "" if lag_s is None else f" or {figures.duration(lag_s)}"
+    yield f"{figures.size(behind)}{after} behind"
+    growth = event.get("lag_bytes_per_s", 0)
+    if abs(growth) >= TREND_BYTES_PER_S:
+        yield f"{'growing' if growth > 0 else 'falling'} by {figures.rate(abs(growth))}"
 
 
 def _printable(text: str) -> str:

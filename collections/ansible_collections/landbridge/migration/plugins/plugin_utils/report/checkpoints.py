@@ -47,6 +47,8 @@ def stages(record: Record, checkpoints: list[shape.Checkpoint]) -> list[shape.St
             since, until = moments.iso(failed.since), moments.iso(failed.result.time)
             row = _unreached(failed.result.host, "failed", since, until)
             hosts.setdefault(failed.stage, {})[failed.result.host] = row
+    if hosts.get("dataxfer") and not hosts.get("window"):
+        hosts.pop("window", None)  # live mode has none
     return [_stage(stage, [*hosts[stage].values()]) for stage in in_order(hosts)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import moments, shape
-from .checkpoints import dicts
+from .checkpoints import dicts, text
 from .record import Key, Record
 
 MORE = ("tables", "tables_count", "rows", "bytes", "elapsed_s", "parts_resumed")  # than evidence
@@ -20,14 +20,18 @@ def collect(record: Record, checkpoints: list[shape.Checkpoint]) -> list[shape.D
     """Return every host that was copied or compared, by name."""
     by_key = {Key(c["stage"], c["host"]): c for c in checkpoints}
     hosts = {key.host for key in by_key if key.stage in ("dataxfer", "verify")}
-    hosts |= {key.host for key in record.told if key.stage in ("pg_clone", "pg_verify")}
+    hosts |= {
+        key.host for key in record.told if key.stage in ("pg_clone", "pg_follow", "pg_verify")
+    }
     return [_database(host, record, by_key) for host in sorted(hosts)]
 
 
 def _database(host: str, record: Record, checkpoints: Checkpoints) -> shape.Database:
-    copy = _known("dataxfer", "pg_clone", host, record, checkpoints)
+    copier = "pg_follow" if Key("pg_follow", host) in record.told else "pg_clone"
+    copy = _known("dataxfer", copier, host, record, checkpoints)
     compared = _known("verify", "pg_verify", host, record, checkpoints)
     tables = [_table(table) for table in dicts(copy.pop("tables", None))][: shape.LISTED]
+    lag = [_reading(each) for each in dicts(copy.pop("lag_readings", None))][: shape.LISTED]
     rows, size, took = whole(copy, "rows"), whole(copy, "bytes"), number(copy, "elapsed_s")
     tables_count = whole(copy, "tables_count")
     return {
@@ -40,6 +44,8 @@ def _database(host: str, record: Record, checkpoints: Checkpoints) -> shape.Data
         "tables": tables,
         "verified": _verified(host, compared, checkpoints),
         "window_s": _window_s(host, checkpoints),
+        "lag": lag,
+        "crossing": _crossing(checkpoints.get(Key("cutover", host))),
         "transfer": copy,
         "verification": compared,
     }
@@ -102,9 +108,30 @@ def differences(compared: dict[str, Any]) -> int:
     return count
 
 
+def _reading(reading: dict[str, Any]) -> shape.LagReading:
+    return {"s": number(reading, "s") or 0.0, "bytes": whole(reading, "bytes") or 0}
+
+
+def _crossing(cutover: shape.Checkpoint | None) -> shape.Crossing | None:
+    evidence = cutover["evidence"] if cutover else {}
+    if (stall_ms := number(evidence, "stall_ms")) is None:
+        return None
+    steps = [*dicts(evidence.get("timings"))][: shape.LISTED]
+    return {
+        "stall_ms": stall_ms,
+        "steps": [{"step": str(s.get("step", "")), "ms": number(s, "ms") or 0.0} for s in steps],
+        "way_back": text(evidence.get("way_back")),
+    }
+
+
 def _window_s(host: str, checkpoints: Checkpoints) -> float | None:
-    """Return for how long writers were shut out: from the window's start to the cutover's end."""
+    """Return for how long writers were shut out: from the window's start to the cutover's end.
+
+    In live mode it is the crossing's stall, in which they wait and meet no error.
+    """
     window, cutover = (checkpoints.get(Key(stage, host)) for stage in ("window", "cutover"))
+    if crossing := _crossing(cutover):
+        return crossing["stall_ms"] / 1000
     if not window or not cutover:
         return None
     said = number(cutover["evidence"], "window_s")

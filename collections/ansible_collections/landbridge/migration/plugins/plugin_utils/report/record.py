@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 Evidence = dict[str, Any]
 # Results of these, in a stage's play, say more than the evidence that its checkpoint keeps.
-TELLING = ("pg_clone", "pg_verify", "pg_audit")
+TELLING = ("pg_clone", "pg_follow", "pg_verify", "pg_audit")
 
 
 class Result(NamedTuple):

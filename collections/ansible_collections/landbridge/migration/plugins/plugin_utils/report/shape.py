@@ -66,6 +66,22 @@ class Table(TypedDict):
     bytes_per_s: float | None
 
 
+class LagReading(TypedDict):
+    s: float  # since following was first looked at
+    bytes: int
+
+
+class CrossingStep(TypedDict):
+    step: str
+    ms: float
+
+
+class Crossing(TypedDict):
+    stall_ms: float  # from the pooler's pause to its resume
+    steps: list[CrossingStep]
+    way_back: str | None  # following, none
+
+
 class Database(TypedDict):
     host: str
     rows: int | None
@@ -76,6 +92,8 @@ class Database(TypedDict):
     tables: list[Table]
     verified: bool | None  # null: not compared (yet)
     window_s: float | None
+    lag: list[LagReading]
+    crossing: Crossing | None  # null in window mode, and before cutover
     transfer: dict[str, Any]
     verification: dict[str, Any]
 

@@ -14,6 +14,10 @@ from ..catalog.catalog import Table
 from ..catalog.catalog_diff import RoleMap
 from ..connection import connect
 from ..finding import Finding
+from ..follow import reach
+from ..follow.address import seen
+from ..follow.reach import Attempt
+from ..follow.replication_role import Login
 from . import audit_facts, audit_rules
 from .audit_facts import Facts, Index
 from .audit_rules import Question
@@ -34,6 +38,8 @@ class Options:
     """What is asked.
 
     :param jobs: parts that are copied at the same time.
+    :param databases: how many are followed between these servers at the same time.
+    :param addresses: how each side is reached from the other, as address.seen() takes it.
     :param bin_dir: where psql and pg_dump are; None: the usual places.
     """
 
@@ -41,6 +47,8 @@ class Options:
     mode: str
     fence: bool
     jobs: int
+    databases: int
+    addresses: Mapping[str, Any]
     bin_dir: str | None
 
 
@@ -109,33 +117,71 @@ def audit(source: Mapping[str, Any], target: Mapping[str, Any] | None, options: 
     """Return what both sides' facts mean for the migration."""
     with connect("source", source) as conn:
         source_facts = audit_facts.read_source(conn, options.mode)
-    target_facts = _read_target(target) if target else None
-    question = Question(source_facts, target_facts, options.role_map, options.mode, options.fence)
+    target_facts = _read_target(target, options.mode) if target else None
+    tried = _attempts(source, source_facts, target, target_facts, options.addresses)
+    question = Question(
+        source_facts, target_facts, options.role_map, options.mode, options.fence,
+        options.databases, *tried,
+    )  # fmt: skip
     major = (target_facts or source_facts).version // 10000
     find(options.bin_dir, source_facts.version // 10000, major)
     plan = estimate(list(source_facts.catalog.tables.values()), source_facts.indexes, options.jobs)
     return Audit(source_facts, target_facts, audit_rules.findings(question), plan)
 
 
-def _read_target(target: Mapping[str, Any]) -> Facts:
+def _attempts(
+    source: Mapping[str, Any],
+    source_facts: Facts,
+    target: Mapping[str, Any] | None,
+    target_facts: Facts | None,
+    addresses: Mapping[str, Any],
+) -> tuple[Attempt | None, Attempt | None]:
+    """Return how the target's connection to the source went, and the source's to the target."""
+    if target is None or target_facts is None or target_facts.room is None:
+        return None, None
+    there = target["dbname"] if target_facts.database_exists else "postgres"
+    to_source = _way(source, addresses.get("source"))
+    to_target = _way({**target, "dbname": there}, addresses.get("target"))
+    return (
+        _attempt("target", target, target_facts, to_source),
+        _attempt("source", source, source_facts, to_target),
+    )
+
+
+def _way(server: Mapping[str, Any], address: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return how the other server reaches ``server``, with the login that we have there."""
+    login = Login(server["user"], server.get("password") or "", own=False)
+    return seen(server, address, login)
+
+
+def _attempt(
+    side: str, server: Mapping[str, Any], facts: Facts, way: Mapping[str, Any]
+) -> Attempt | None:
+    if facts.room is None or facts.room.writable is None:
+        return None
+    with connect(side, {**server, "dbname": facts.room.writable}) as conn:
+        return reach.attempt(conn, way)
+
+
+def _read_target(target: Mapping[str, Any], mode: str) -> Facts:
     """Return the target's facts; without its database, what the server itself says."""
     dbname = target["dbname"]
     try:
         with connect("target", target) as conn:
-            return audit_facts.read_target(conn, dbname, exists=True)
+            return audit_facts.read_target(conn, mode, dbname, exists=True)
     except PostgresError as error:
         if error.sqlstate or error.retryable or dbname == "postgres":
             raise
-        if facts := _read_server(target):
+        if facts := _read_server(target, mode):
             return facts
         raise
 
 
-def _read_server(target: Mapping[str, Any]) -> Facts | None:
+def _read_server(target: Mapping[str, Any], mode: str) -> Facts | None:
     """Return the facts of a server that lets us in but has no such database; else None."""
     with suppress(PostgresError), connect("target", {**target, "dbname": "postgres"}) as conn:
         if not conn.execute(DATABASE, [target["dbname"]]).fetchone():
-            return audit_facts.read_target(conn, target["dbname"], exists=False)
+            return audit_facts.read_target(conn, mode, target["dbname"], exists=False)
     return None
 
 

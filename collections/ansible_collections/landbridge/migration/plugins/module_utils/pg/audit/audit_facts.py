@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..catalog import catalog
 from ..catalog.catalog import Catalog, dotted
+from . import live_facts
 from .audit_sql import hazards_query, server_query
+from .live_facts import Room
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -95,6 +97,7 @@ class Facts:
     :param database_exists: false: there is no such database yet, and ``catalog`` is not its own.
     :param extensions: versions of each extension that can be made here.
     :param allowed: the provider's list of extensions, if it has one.
+    :param room: for following; None in window mode.
     """
 
     version: int
@@ -109,6 +112,7 @@ class Facts:
     database_exists: bool = True
     wanted_dbname: str = ""
     ours: bool = False
+    room: Room | None = None
 
 
 def read_source(conn: Connection, mode: str) -> Facts:
@@ -116,15 +120,15 @@ def read_source(conn: Connection, mode: str) -> Facts:
     version = conn.info.server_version
     hazards = [Hazard(*row) for row in conn.execute(hazards_query(version, mode))]
     indexes = [Index(dotted(names), *rest) for names, *rest in conn.execute(INDEXES)]
-    return _read(conn, hazards=hazards, indexes=indexes)
+    return _read(conn, mode, hazards=hazards, indexes=indexes)
 
 
-def read_target(conn: Connection, dbname: str, *, exists: bool) -> Facts:
+def read_target(conn: Connection, mode: str, dbname: str, *, exists: bool) -> Facts:
     """Return what matters of the target, where ``dbname`` may not exist yet."""
-    return _read(conn, database_exists=exists, wanted_dbname=dbname)
+    return _read(conn, mode, database_exists=exists, wanted_dbname=dbname)
 
 
-def _read(conn: Connection, **more: Any) -> Facts:
+def _read(conn: Connection, mode: str, **more: Any) -> Facts:
     version = conn.info.server_version
     roles = [Role(*row) for row in conn.execute(ROLES)]
     allowed = _one(conn, ALLOWED)
@@ -137,6 +141,7 @@ def _read(conn: Connection, **more: Any) -> Facts:
         ours=bool(_one(conn, OURS)),
         extensions=dict(conn.execute(EXTENSIONS).fetchall()),
         allowed=None if allowed is None else _names(allowed),
+        room=live_facts.read(conn) if mode == "live" else None,
         **more,
     )
 

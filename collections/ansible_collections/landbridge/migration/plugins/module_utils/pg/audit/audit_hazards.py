@@ -97,12 +97,73 @@ HAZARDS: Mapping[str, Text] = {
         "warning",
         "has no primary key: REPLICA IDENTITY FULL will be set, and updates on the target read all"
         " of it",
-        "Add a primary key, or choose mode window.",
+        "Add a primary key, or choose landbridge_mode: window.",
     ),
-    "no_identity_json": Text(
+    "no_identity_type": Text(
         "blocker",
-        "has no primary key and a json column: its updates cannot be followed",
-        "Add a primary key, or choose mode window.",
+        "has no primary key, and a column such as json, xml or point whose values cannot be"
+        " compared: its updates cannot be followed",
+        "Add a primary key, or choose landbridge_mode: window.",
+    ),
+    "identity_by_index": Text(
+        "note", "has no usable primary key: one of its unique indexes will identify its rows", ""
+    ),
+    "generated_identity": Text(
+        "blocker",
+        "is identified by a generated column, which is not replicated",
+        "Add a unique index on other columns that are NOT NULL, or choose landbridge_mode: window.",
+    ),
+    "unsent_identity": Text(
+        "blocker",
+        "would be identified by the whole row, a generated column in it: from Postgres 18 on the"
+        " source refuses its updates then",
+        "Add a primary key and set REPLICA IDENTITY DEFAULT, or choose landbridge_mode: window.",
+    ),
+    "not_owned": Text(
+        "blocker",
+        "may not be published by {user}, who is no member of the owner",
+        'GRANT the owners to "{user}".',
+    ),
+    "unlogged_not_followed": Text(
+        "warning",
+        "is unlogged and is not followed: it crosses in a final pass, if small",
+        "Truncate it if it can be made anew, or choose landbridge_mode: window.",
+    ),
+    "large_objects_not_followed": Text(
+        "warning",
+        "large objects are not followed: they cross in a final pass, if small",
+        "Choose landbridge_mode: window if they are many or change often.",
+    ),
+    "extension_rows": Text(
+        "warning",
+        "holds rows of an extension's and is not followed: it crosses in a final pass",
+        "Change nothing there while the database is followed.",
+    ),
+    "matview_not_followed": Text(
+        "note",
+        "is a materialized view: it is copied as it is, its later refreshes are not followed",
+        "Run REFRESH MATERIALIZED VIEW on the target.",
+    ),
+    "trigger_fires": Text(
+        "warning",
+        "is ENABLE ALWAYS or REPLICA: it fires on the target for every row that arrives, beside"
+        " what it wrote on the source",
+        "Run ALTER TABLE … ENABLE TRIGGER, unless it must fire there.",
+    ),
+    "prepared_elsewhere": Text(
+        "warning",
+        "is prepared and not ended: following begins when it has",
+        "Run COMMIT PREPARED or ROLLBACK PREPARED in its database.",
+    ),
+    "long_transaction": Text(
+        "warning",
+        "has been in a transaction for more than a minute: following begins when it has ended",
+        "Wait, or end it with pg_terminate_backend().",
+    ),
+    "sequence_near_end": Text(
+        "warning",
+        "has given out nine tenths of its values",
+        "Run ALTER SEQUENCE … AS bigint, and its column too.",
     ),
 }
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from ..catalog.catalog_diff import PUBLIC_CREATE, PUBLIC_SCHEMA, RoleMap
 from ..finding import Finding
-from . import audit_hazards
+from ..follow.reach import Attempt
+from . import audit_hazards, live_rules
 from .audit_facts import Facts
 from .audit_hazards import several
 
@@ -18,13 +19,22 @@ OLDEST_TARGET = 13
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be done, and what is known. ``target`` is None while there is no server."""
+    """What is to be done, and what is known.
+
+    :param target: None while there is no server.
+    :param databases: how many are followed between these servers at the same time.
+    :param forward: in live mode, the target's attempt to connect to the source.
+    :param back: the source's attempt to connect to the target.
+    """
 
     source: Facts
     target: Facts | None
     role_map: RoleMap
     mode: str
     fence: bool
+    databases: int = 1
+    forward: Attempt | None = None
+    back: Attempt | None = None
 
 
 def findings(question: Question) -> list[Finding]:
@@ -32,25 +42,26 @@ def findings(question: Question) -> list[Finding]:
     found = [*audit_hazards.findings(question.source), *_source_rules(question)]
     if question.target:
         found += _target_rules(question, question.target)
+    if question.mode == "live":
+        found += live_rules.findings(_sides(question))
     order = {"blocker": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda each: (order[each.severity], each.code, each.object))
 
 
+def _sides(question: Question) -> live_rules.Sides:
+    return live_rules.Sides(
+        question.source, question.target, question.databases, question.forward, question.back
+    )
+
+
 def _source_rules(question: Question) -> Iterator[Finding]:
-    source, server = question.source, question.source.server
+    source = question.source
     if source.version // 10000 < OLDEST_SOURCE:
         yield _blocker(
             "unsupported_major",
             "source",
             f"source: Postgres {_major(source)} is older than {OLDEST_SOURCE}",
             "Upgrade it first.",
-        )
-    if question.mode == "live" and server.wal_level != "logical":
-        yield _blocker(
-            "wal_level",
-            "source",
-            f"source: wal_level is {server.wal_level}; following needs logical",
-            "Set wal_level to logical, which needs a restart, or choose mode window.",
         )
     if question.fence:
         yield from _fence_rules(source)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..catalog.catalog_sql import MACROS
+from .live_sql import LIVE
 
 SERVER = """\
 SELECT d.oid::int8, d.datname::text, pg_encoding_to_char(d.encoding)::text, d.datcollate::text,
@@ -90,8 +91,9 @@ SELECT 'invalid_index', format('%I.%I', n.nspname, c.relname)
 UNION ALL
 SELECT 'not_validated', format('%I on %s', k.conname, k.conrelid::regclass)
   FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
- WHERE NOT k.convalidated AND {user_schema}
-UNION ALL
+ WHERE NOT k.convalidated AND {user_schema}"""
+
+UNLOGGED = """\
 SELECT 'unlogged', format('%I.%I', n.nspname, c.relname)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relpersistence = 'u' AND c.relkind = 'r' AND {user_schema}"""
@@ -109,18 +111,6 @@ SELECT 'with_oids', format('%I.%I', n.nspname, c.relname)
  WHERE c.relhasoids AND c.relkind IN ('r', 'p') AND {user_schema}"""
 REMOVED_BEFORE = 120000
 
-# Live mode only: an update or delete of a row must find it on the target.
-NO_IDENTITY = """\
-SELECT CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
-                            AND NOT a.attisdropped AND a.atttypid = 'json'::regtype)
-            THEN 'no_identity_json' ELSE 'no_identity' END,
-       format('%I.%I', n.nspname, c.relname)
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND {user_schema} AND {own:pg_class c.oid}
-   AND c.relreplident IN ('d', 'n')
-   AND NOT (c.relreplident = 'd'
-            AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))"""
-
 ALWAYS = (
     PREPARED, UNREADABLE, ROW_SECURITY, LARGE_OBJECTS, SUPERUSERS_OBJECTS, LEFT_BEHIND, IMPERFECT,
 )  # fmt: skip
@@ -135,7 +125,6 @@ def hazards_query(version: int, mode: str) -> str:
     queries = list(ALWAYS)
     if version < REMOVED_BEFORE:
         queries.append(REMOVED)
-    if mode == "live":
-        queries.append(NO_IDENTITY)
+    queries += LIVE if mode == "live" else [UNLOGGED]
     bracketed = (f"({query.format_map(MACROS)})" for query in queries)
     return "\nUNION ALL\n".join(bracketed)

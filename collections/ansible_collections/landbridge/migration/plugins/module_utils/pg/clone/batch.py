@@ -45,7 +45,7 @@ def source_query(tables: Sequence[Mapping[str, Any]]) -> str:
 def target_query(part: Part) -> str:
     """Return the query that makes, fills and finishes every table, all but the commit."""
     tables = part.payload["tables"]
-    pieces = ["BEGIN", claim(part.id), *search_path(part)]
+    pieces = ["BEGIN", claim(part), *search_path(part)]
     tolerant = part.payload.get("tolerant", False)
     for table in tables:
         pieces += _filled(table)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..binaries import Tool
 from ..connection import translated
 from ..text import qualified
-from . import large_objects, preconditions, relations, resume, schema
+from . import epochs, large_objects, preconditions, relations, resume, schema
 from .activity import Activity
 from .copy import Sides
 from .findings import Finding
@@ -23,6 +23,8 @@ from .request import Request
 from .schema import PG_POLICY, Schema
 from .sessions import Sessions
 from .toc import Entry, split
+
+OURS = "landbridge_"  # what follows a source carries this in its names
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +48,24 @@ class Begin:
         digest = schema.digest(entries)
         record = Record(
             self.sessions.found.identity(), digest, counts,
-            [finding._asdict() for finding in self.findings], False, None,
+            [finding._asdict() for finding in self.findings], False, None, self.setting.live,
         )  # fmt: skip
         if not self.request.check_mode:
             lay_down(self.sessions.target, record, planned, self.findings)
         return planned.parts, {}
 
     def again(self, record: Record, counts: Activity) -> tuple[list[Part], dict[str, Outcome]]:
-        """Take up a copy; what the source has written to since is done again."""
+        """Take up a copy; what the source has written to since is done again.
+
+        From a source that stays open, what is left is copied as of now.
+        """
         resume.check_source(record, self.sessions.found)
         self.findings.extend(Finding(**each) for each in record.findings)
         _unused, entries = self._read()
         resume.check_schema(record, schema.digest(entries))
         parts, done = self.sessions.parts()
+        if self.setting.live:
+            return resume.next_epoch(self.sessions.target, parts, done, counts, self.request)
         written = resume.written(record, counts)
         written += resume.emptied(self.sessions.target, parts, done)
         return parts, resume.undo(self.sessions.target, parts, done, written, counts, self.request)
@@ -81,6 +88,8 @@ class Begin:
         self.findings.extend(_left_out(found.replication))
         sorted_.post[:] = self._policies(sorted_)
         planned = build(sorted_, found, self.setting)
+        if self.setting.live:
+            return Plan(planned.ddl, epochs.first(planned.parts))
         with translated("source"):
             objects = large_objects.read(self.sessions.source)
             extensions = [configured(each) for each in self._filled(found.configured)]
@@ -124,6 +133,8 @@ def _nobodys_policy(entry: Entry) -> Finding:
 
 def _left_out(replication: Sequence[tuple[str, str]]) -> Iterable[Finding]:
     for kind, name in replication:
+        if name.startswith(OURS):
+            continue
         yield Finding(
             "replication_left_out",
             f"{kind} {name}",

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import LandbridgeError
 from .. import binaries
-from . import resume
+from . import epochs, resume
 from .begin import Begin
 from .build import LAST
 from .copy import Sides
@@ -92,6 +92,8 @@ def clone(request: Request, progress: Progress) -> Copied:
     with ExitStack() as stack:
         sessions = sessions_of(request, stack)
         record = sessions.record()
+        if record:
+            resume.check_kind(record, live=request.live is not None)
         if record and record.finished:
             copied = _complete(request, sessions, record)
         else:
@@ -106,7 +108,8 @@ def _complete(request: Request, sessions: Sessions, record: Record) -> Copied:
     What could not be set then is tried again: the operator may have made a role since.
     """
     resume.check_source(record, sessions.found)
-    resume.check_unwritten(record, sessions.activity())
+    if not record.live:
+        resume.check_unwritten(record, sessions.activity())
     parts, done = sessions.parts()
     before = [Finding(**each) for each in record.findings]
     findings = before if request.check_mode else retry(sessions, record, request.role_map)
@@ -123,7 +126,8 @@ def _copy(
 ) -> Copied:
     """Begin a copy or go on with one, to its end."""
     tools = binaries.find(request.bin_dir, sessions.found.major, sessions.described.major)
-    setting = Setting(request.jobs, request.small_sessions or sessions.small_sessions(request.jobs))
+    small_sessions = request.small_sessions or sessions.small_sessions(request.jobs)
+    setting = Setting(request.jobs, small_sessions, request.live is not None)
     findings: list[Finding] = []
     counts = sessions.activity()  # before the snapshot: a write in between shows as one after it
     snapshot = stack.enter_context(sessions.snapshot(request.snapshot))
@@ -138,9 +142,11 @@ def _copy(
     resumed = sum(part.id in done for part in parts)
     if request.check_mode:
         return Copied(True, parts, done, resumed, findings)
-    job = Job(sides, request.source, request.target, sessions.real_path(), request.jobs)
+    job = Job(
+        sides, request.source, request.target, sessions.real_path(), request.jobs, request.live
+    )
     done = _do(job, setting, parts, done, sessions, progress)
-    evidence = finish(sessions, parts, done, request.role_map, findings)
+    evidence = finish(sessions, parts, done, request, findings)
     return Copied(True, parts, done, resumed, findings, evidence)
 
 
@@ -153,8 +159,9 @@ def _do(
     progress: Progress,
 ) -> dict[str, Outcome]:
     """Do what is left of the parts, all but the last."""
+    later = {LAST, *epochs.deferred(parts)}
     workers = Workers(
-        [part for part in parts if part.id != LAST],
+        [part for part in parts if part.id not in later],
         done,
         lambda stop, stack: PartWorker(job, stop, stack),
     )

@@ -71,7 +71,7 @@ def source_script(part: Part, snapshot: str, word: str, data: int) -> str:
 def target_commands(part: Part, word: str, commands: int) -> list[str]:
     """Return the arguments of the target's psql; what comes last reads the decision."""
     path = search_path(part)
-    before = "; ".join(["BEGIN", claim(part.id), *path, *part.payload["before"]])
+    before = "; ".join(["BEGIN", claim(part), *path, *part.payload["before"]])
     count, decision = f"\\echo {word} :ROW_COUNT", f"\\i /dev/fd/{commands}"
     texts = [before, part.payload["write"], count, decision]
     return [arg for text in texts for arg in ("-c", text)]

@@ -15,6 +15,7 @@ from .findings import Finding
 from .lay_down import first_line
 from .part import BATCH, COPY, Part
 from .queue import Outcome, Record
+from .request import Request
 from .sessions import Sessions
 
 if TYPE_CHECKING:
@@ -46,10 +47,16 @@ def finish(
     sessions: Sessions,
     parts: Sequence[Part],
     done: dict[str, Outcome],
-    role_map: Mapping[str, str | None],
+    request: Request,
     findings: list[Finding],
 ) -> dict[str, Any]:
-    """Do what is left when all rows are in, mark the copy finished and return the evidence."""
+    """Do what is left when all rows are in, mark the copy finished and return the evidence.
+
+    Sequences of a source that stays open are set, but move on: they are not in the evidence.
+    """
+    role_map = request.role_map
+    if request.live is not None:
+        request.live.quiet()
     with translated("source"):
         positions = sequences.read(sessions.source)
         owned = ownership.read(sessions.source).states
@@ -62,7 +69,8 @@ def finish(
         findings += _problems(part, done.get(part.id))
     with translated("target"):
         sequences.converge(sessions.target, positions, check_mode=False)
-        statements.try_all(sessions.target, remarks)
+        if request.live is None:  # else large objects are not there
+            statements.try_all(sessions.target, remarks)
         findings += grants.converge(owned, sessions.target, role_map)
         findings += settings.converge(own, sessions.target, role_map)
         findings += _extensions(extensions, _extensions_of(sessions.target))
@@ -70,7 +78,9 @@ def finish(
             if part.id == LAST and part.id not in done:
                 done[part.id] = statements.run(part, sessions.target)
                 findings += _problems(part, done[part.id])
-        evidence = _evidence(sessions, parts, done, len(positions), findings)
+        evidence = _evidence(sessions, parts, done, findings)
+        if request.live is None:
+            evidence |= _beside(parts, len(positions))
         _mark(sessions, evidence, after, findings)
     return evidence
 
@@ -124,7 +134,6 @@ def _evidence(
     sessions: Sessions,
     parts: Sequence[Part],
     done: Mapping[str, Outcome],
-    sequences_count: int,
     findings: Sequence[Finding],
 ) -> dict[str, Any]:
     """Return the proof: what was counted on both sides in the transactions that copied it."""
@@ -136,10 +145,17 @@ def _evidence(
         "rows": sum(counts.values()),
         "bytes": sum(part.bytes for part in parts),
         "parts_count": sum(part.kind in (COPY, BATCH) for part in parts),
-        "sequences_count": sequences_count,
-        "large_objects_count": sum(len(part.payload.get("objects", ())) for part in parts),
         "findings_count": len(findings),
         "findings": [finding._asdict() for finding in findings[:SHOWN]],
+    }
+
+
+def _beside(parts: Sequence[Part], sequences_count: int) -> dict[str, Any]:
+    """Return the proof for what is not in tables."""
+    objects = (part.payload.get("objects", ()) for part in parts)
+    return {
+        "sequences_count": sequences_count,
+        "large_objects_count": sum(len(each) for each in objects),
     }
 
 

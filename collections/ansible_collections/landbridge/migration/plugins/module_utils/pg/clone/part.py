@@ -41,6 +41,7 @@ class Part:
     :param label: what it is, for people.
     :param payload: what its kind needs to do it; JSON.
     :param bytes: what the source holds of it.
+    :param epoch: the number of the snapshot its rows are of, where there may be several.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Part:
     payload: Mapping[str, Any] = field(default_factory=dict)
     bytes: int = 0
     phase: str = "copy"
+    epoch: int | None = None
 
 
 def copy_cost_s(size: int) -> float:

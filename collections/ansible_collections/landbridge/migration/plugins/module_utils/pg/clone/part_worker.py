@@ -13,9 +13,10 @@ from ...errors import LandbridgeError, PostgresError
 from ..connection import connect, translated
 from ..endpoint import APPLICATION_NAME, CHECKS_ITS_CLIENT
 from ..text import literal
-from . import batch, copy, statements
+from . import batch, copy, epochs, statements
 from .part import BATCH, COPY, Part
 from .queue import Outcome
+from .request import Live
 
 try:
     import psycopg
@@ -48,6 +49,7 @@ class Job:
     target: Mapping[str, Any]
     real_path: str
     jobs: int
+    live: Live | None = None
 
     def target_settings(self, server_version: int) -> dict[str, str]:
         settings = {"application_name": APPLICATION_NAME, "synchronous_commit": "off"}
@@ -74,12 +76,18 @@ class PartWorker:
         What a definition refused is tried again in a lenient way: with the database's own
         search_path, and so that what still fails is a finding if it holds no rows.
         """
+        live = self._job.live
+        if live is not None and part.id in epochs.LOCKING:
+            live.quiet()
         try:
-            return self._do_or_recover(part)
+            outcome = self._do_or_recover(part)
         except PostgresError as exc:
             if not (exc.sqlstate or "").startswith(OF_DEFINITIONS) or self._stop.is_set():
                 raise
-        return self._do_or_recover(lenient(part, self._job.real_path))
+            outcome = self._do_or_recover(lenient(part, self._job.real_path))
+        if live is not None:
+            live.done(part.id)
+        return outcome
 
     def _do_or_recover(self, part: Part) -> Outcome:
         try:

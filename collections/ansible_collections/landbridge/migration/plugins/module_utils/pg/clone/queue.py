@@ -8,8 +8,8 @@ a part is there with all its rows and its mark, or with nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..text import array_literal, json_literal, literal
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 TABLES = """\
-CREATE SCHEMA landbridge;
+CREATE SCHEMA IF NOT EXISTS landbridge;
 CREATE TABLE landbridge.clone (
   only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
   source jsonb NOT NULL,
@@ -46,6 +46,15 @@ CREATE TABLE landbridge.part (
 );
 """
 
+# Of a source that stays open: under which of its snapshots a part is to be copied, or was.
+EPOCHS = """\
+CREATE TABLE landbridge.epoch (part text PRIMARY KEY, number integer NOT NULL);
+"""
+
+PRESENT = """\
+SELECT to_regclass('landbridge.clone') IS NOT NULL, to_regclass('landbridge.epoch') IS NOT NULL"""
+LOAD_EPOCHS = "SELECT part, number FROM landbridge.epoch"
+
 LOAD_CLONE = """\
 SELECT source, digest, activity, findings, finished IS NOT NULL, result
   FROM landbridge.clone"""
@@ -61,7 +70,7 @@ TAKEN = "55P03"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A copy as its target knows it."""
+    """A copy as its target knows it; ``live`` if its source was open."""
 
     source: Mapping[str, Any]
     digest: str
@@ -69,6 +78,7 @@ class Record:
     findings: Sequence[Mapping[str, str]]
     finished: bool
     result: Mapping[str, Any] | None
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +96,11 @@ class Outcome:
 
 def read(conn: Connection) -> Record | None:
     """Return the record of the copy that this database is the target of, if it is one."""
-    row = conn.execute("SELECT to_regclass('landbridge.clone') IS NOT NULL").fetchone()
+    row = conn.execute(PRESENT).fetchone()
     if not (row and row[0]):
         return None
     found = conn.execute(LOAD_CLONE).fetchone()
-    return Record(*found) if found else None
+    return replace(Record(*found), live=row[1]) if found else None
 
 
 def load(conn: Connection) -> tuple[list[Part], dict[str, Outcome]]:
@@ -105,10 +115,13 @@ def load(conn: Connection) -> tuple[list[Part], dict[str, Outcome]]:
             rows, elapsed_s, result = gave
             result = result or {}
             done[id_] = Outcome(rows, elapsed_s, result.get("tables"), result.get("problems", ()))
-    return parts, done
+    row = conn.execute(PRESENT).fetchone()
+    rows = conn.execute(LOAD_EPOCHS).fetchall() if row and row[1] else []
+    epochs = {part: int(number) for part, number in rows}
+    return [replace(part, epoch=epochs.get(part.id)) for part in parts], done
 
 
-def created(record: Record, parts: Iterable[Part]) -> str:
+def created(record: Record, parts: Sequence[Part]) -> str:
     """Return the statements that write down a new copy."""
     rows = ",\n".join(_row(part) for part in parts)
     values = ", ".join(
@@ -118,7 +131,20 @@ def created(record: Record, parts: Iterable[Part]) -> str:
     clone = f"INSERT INTO landbridge.clone (source, digest, activity, findings) VALUES ({values});"  # noqa: S608 - quoted
     columns = "id, kind, label, phase, cost_s, bytes, needs, payload"
     insert = f"INSERT INTO landbridge.part ({columns}) VALUES\n{rows};" if rows else ""
-    return f"{TABLES}{clone}\n{insert}\n"
+    of_epochs = [part for part in parts if part.epoch is not None]
+    epochs = f"{EPOCHS}{assigned(of_epochs)};" if record.live else ""
+    return f"{TABLES}{clone}\n{insert}\n{epochs}\n"
+
+
+def assigned(parts: Collection[Part]) -> str:
+    """Return the statement that says of which epoch each part is to be."""
+    rows = ", ".join(f"({literal(part.id)}, {part.epoch})" for part in parts)
+    if not rows:
+        return "SELECT"
+    return (
+        f"INSERT INTO landbridge.epoch VALUES {rows}"  # noqa: S608 - quoted
+        " ON CONFLICT (part) DO UPDATE SET number = excluded.number"
+    )
 
 
 def _row(part: Part) -> str:
@@ -127,10 +153,18 @@ def _row(part: Part) -> str:
     return f"({texts}, {part.cost_s}, {part.bytes}, {array_literal(part.needs)}, {payload})"
 
 
-def claim(part_id: str) -> str:
-    """Return the statement that takes a part for this transaction, or fails with TAKEN."""
+def claim(part: Part) -> str:
+    """Return the statement that takes a part for this transaction, or fails with TAKEN.
+
+    Whoever holds the snapshot of an earlier epoch does not get it.
+    """
+    of_epoch = (
+        f" AND EXISTS (SELECT FROM landbridge.epoch WHERE part = id AND number = {part.epoch})"
+        if part.epoch is not None
+        else ""
+    )
     body = f"""BEGIN
-  PERFORM FROM landbridge.part WHERE id = {literal(part_id)} AND finished IS NULL
+  PERFORM FROM landbridge.part WHERE id = {literal(part.id)} AND finished IS NULL{of_epoch}
       FOR UPDATE SKIP LOCKED;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'another worker has this part' USING ERRCODE = '{TAKEN}';

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -25,9 +25,28 @@ def exported(source: Connection) -> Iterator[str]:
     yield str(snapshot)
 
 
+# What holds a snapshot, given the source's session that is to be in its transaction.
+Held: TypeAlias = Callable[["Connection"], AbstractContextManager[str]]
+
+
+class Live(Protocol):
+    """What follows a source that stays open; a copy tells it how far it is."""
+
+    def quiet(self) -> None:
+        """Stop applying what earlier epochs follow: locks on many tables at once come next."""
+
+    def done(self, part_id: str) -> None:
+        """Hear that a part is done; called by the worker that did it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to copy, and how. ``snapshot`` holds one of the source: a slot's in live mode."""
+    """What to copy, and how.
+
+    :param snapshot: holds a snapshot of the source for as long as the copy needs it.
+    :param live: given if the source stays open. Only what replication carries is copied then,
+        every table under the snapshot of the slot that brings what comes after it.
+    """
 
     source: Mapping[str, Any]
     target: Mapping[str, Any]
@@ -37,4 +56,5 @@ class Request:
     bin_dir: str | None = None
     adopt: bool | Collection[str] = False
     check_mode: bool = False
-    snapshot: Callable[[Connection], AbstractContextManager[str]] = exported
+    snapshot: Held = exported
+    live: Live | None = None

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from ...errors import PreconditionError
 from ..connection import translated
 from ..text import array_literal, json_literal, literal
+from . import epochs
 from .activity import LARGE_OBJECTS, Activity, changed
 from .part import BATCH, COPY, Part
 from .preconditions import Database
-from .queue import Outcome, Record
+from .queue import Outcome, Record, assigned
 from .request import Request
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ def check_source(record: Record, found: Database) -> None:
             f"target: it holds a copy of another database, {record.source['datname']}",
             hint="Name the target that belongs to this source.",
         )
+
+
+def check_kind(record: Record, *, live: bool) -> None:
+    """Raise PreconditionError if a copy of an open source is taken for one of a closed, or back."""
+    if record.live != live:
+        was = "an open source, which is followed" if record.live else "a source that was closed"
+        raise PreconditionError(f"target: it holds a copy of {was}", hint=START_OVER)
 
 
 def check_schema(record: Record, digest: str) -> None:
@@ -101,7 +109,27 @@ def undo(
     return {id_: outcome for id_, outcome in done.items() if id_ not in redone}
 
 
-def undo_text(again: Sequence[Part], counts: Activity) -> str:
+def next_epoch(
+    target: Connection,
+    parts: Sequence[Part],
+    done: Mapping[str, Outcome],
+    counts: Activity,
+    request: Request,
+) -> tuple[list[Part], dict[str, Outcome]]:
+    """Return the parts, what is left of them in an epoch of its own, and what is still done.
+
+    A table only some of whose parts are done is begun again: they would be of two snapshots.
+    """
+    epoch = epochs.following(parts, done)
+    if not request.check_mode and epoch.own():
+        text = undo_text(epoch.again, counts, assigned(epoch.own()))
+        with translated("target"):
+            target.execute(text.encode(errors="surrogateescape"))
+    again = {part.id for part in epoch.again}
+    return epoch.parts, {id_: outcome for id_, outcome in done.items() if id_ not in again}
+
+
+def undo_text(again: Sequence[Part], counts: Activity, *more: str) -> str:
     """Return the transaction that takes parts back and remembers the counters of now."""
     ids = array_literal(part.id for part in again)
     statements = [
@@ -109,6 +137,7 @@ def undo_text(again: Sequence[Part], counts: Activity) -> str:
         *(statement for part in again for statement in _emptied(part)),
         f"UPDATE landbridge.part SET finished = NULL, result = NULL WHERE id = ANY ({ids})",  # noqa: S608
         f"UPDATE landbridge.clone SET activity = {json_literal(counts)}",  # noqa: S608 - quoted
+        *more,
         "COMMIT",
     ]
     return ";\n".join(statements)

@@ -69,7 +69,7 @@ def query(part: Part) -> str:
     if payload.get("tolerant"):
         path = payload.get("path")
         work = [try_each(work, ("",) if path is None else ("", path))]
-    return ";\n".join(["BEGIN", claim(part.id), *settings, *work]) + ";"
+    return ";\n".join(["BEGIN", claim(part), *settings, *work]) + ";"
 
 
 def run(part: Part, target: Connection) -> Outcome:

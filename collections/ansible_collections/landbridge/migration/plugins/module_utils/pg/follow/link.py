@@ -253,7 +253,7 @@ def subscribe(
     except psycopg.Error as exc:
         if not (exc.sqlstate or "").startswith(CONNECTION_EXCEPTION):
             raise
-        raise _unreached(side, publisher, exc) from exc
+        raise unreached(side, publisher, exc) from exc
     finally:
         if not conn.broken:
             conn.execute(CONNINFO, [""])
@@ -275,7 +275,7 @@ def _options(link: Link, server_version: int, *, run_as_owner: bool) -> str:
     return ", ".join(f"{name} = {value}" for name, value in options.items())
 
 
-def _unreached(side: str, publisher: Mapping[str, Any], exc: psycopg.Error) -> PreconditionError:
+def unreached(side: str, publisher: Mapping[str, Any], exc: psycopg.Error) -> PreconditionError:
     message = " ".join((exc.diag.message_primary or str(exc)).split())
     return PreconditionError(
         f"{side}: its server does not reach {publisher['host']}, port {publisher['port']}, as"

@@ -15,7 +15,8 @@ from .link import NAMED, Link, between, identify, parse
 if TYPE_CHECKING:
     from psycopg import Connection
 
-# Whole rows of the views: their columns differ between majors.
+# Whole rows of the views: their columns differ between majors. Before version 14 only superusers
+# read pg_subscription's oid; our names tell subscriptions of several databases apart.
 READ = r"""
 SELECT jsonb_build_object(
   'publications', (
@@ -36,7 +37,7 @@ SELECT jsonb_build_object(
       FROM pg_subscription s
            JOIN pg_database d ON d.oid = subdbid
            LEFT JOIN pg_stat_subscription w
-             ON w.subid = s.oid AND w.relid IS NULL AND w.pid IS NOT NULL
+             ON w.subname = s.subname AND w.relid IS NULL AND w.pid IS NOT NULL
      WHERE datname = current_database() AND s.subname ~ %(named)s),
   'roles', (
     SELECT coalesce(jsonb_agg(rolname), '[]') FROM pg_roles WHERE rolname ~ %(named)s))"""

@@ -1,0 +1,168 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which row stopped a subscription, and why: found without the server's log, which is not ours.
+
+A subscription that stopped at an error counts it and says no more. Its slot still has the
+transaction, though: it is read there without being consumed, and done once more on the subscriber
+in a transaction that is rolled back. What fails then is what failed before, in the server's own
+words. Transactions that were applied and not yet confirmed come first in the slot: a row that is
+there already, in all its values, was one of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .pgoutput import Change, Relation, Row, transactions
+
+try:
+    import psycopg
+    from psycopg import sql
+except ImportError:
+    pass  # reported by connection.connect()
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+# Looked at: a transaction that is larger is found, after this much of it, by no one here.
+MOST_CHANGES = 1000
+MOST_MESSAGES = 5000
+PATIENCE = "5s"
+
+PEEK = """\
+SELECT data
+  FROM pg_logical_slot_peek_binary_changes(
+         %s, NULL, %s, 'proto_version', '1', 'publication_names', quote_ident(%s){origin})
+ LIMIT %s"""
+
+# What came from this subscriber itself is not sent back to it.
+ORIGIN = ", 'origin', 'none'"
+ORIGIN_SINCE = 160000
+
+SHOWN = 80  # characters of a key's value
+
+
+class Conflict(NamedTuple):
+    """
+    :param change: such as ``INSERT into public.orders (id = 5)``.
+    :param error: the server's words for it.
+    :param final_lsn: what the transaction is skipped by.
+    """
+
+    change: str
+    error: str
+    final_lsn: str
+
+    def __str__(self) -> str:
+        return f"{self.change}: {self.error}"
+
+
+def find(publisher: Connection, subscriber: Connection, name: str) -> Conflict | None:
+    """Return what stopped the subscription ``name``, or None if that cannot be told.
+
+    Needs the right to replicate on the publisher and to write on the subscriber; changes nothing.
+    """
+    try:
+        with publisher.transaction(force_rollback=True):
+            publisher.execute(f"SET LOCAL statement_timeout = '{PATIENCE}'".encode())
+            peek = PEEK.format(origin=_origin(publisher)).encode()
+            rows = publisher.execute(peek, [name, MOST_CHANGES, name, MOST_MESSAGES]).fetchall()
+        with subscriber.transaction(force_rollback=True):
+            subscriber.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'".encode())
+            return _first_failing(subscriber, [bytes(data) for (data,) in rows])
+    except psycopg.Error:
+        if publisher.broken or subscriber.broken:
+            raise
+        return None  # the slot is in use again, or a right is missing: only the log knows
+
+
+def _origin(publisher: Connection) -> str:
+    return ORIGIN if publisher.info.server_version >= ORIGIN_SINCE else ""
+
+
+def _first_failing(subscriber: Connection, messages: Sequence[bytes]) -> Conflict | None:
+    silenced: set[str] = set()
+    for transaction in transactions(messages):
+        for change in transaction.changes:
+            if (table := str(change.relation)) not in silenced:
+                _silence(subscriber, change.relation)
+                silenced.add(table)
+            if error := _error_of(subscriber, change):
+                return Conflict(_described(change), error, transaction.final_lsn)
+    return None
+
+
+def _silence(subscriber: Connection, relation: Relation) -> None:
+    """Let no trigger of the user's do anything, as it would not when a change is applied."""
+    statement = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(_table(relation))
+    try:
+        with subscriber.transaction():
+            subscriber.execute(statement)
+    except psycopg.errors.UndefinedTable:
+        pass  # the change itself will say so
+
+
+def _error_of(subscriber: Connection, change: Change) -> str:
+    """Return what the server says to a change; empty if it takes it, or has it."""
+    try:
+        with subscriber.transaction():
+            subscriber.execute(*_statement(change))
+    except psycopg.errors.ForeignKeyViolation:
+        return ""  # not looked at when changes are applied
+    except psycopg.errors.UniqueViolation as exc:
+        return "" if _is_there(subscriber, change) else _words(exc)
+    except psycopg.Error as exc:
+        if subscriber.broken:
+            raise
+        return _words(exc)
+    return ""
+
+
+def _is_there(subscriber: Connection, change: Change) -> bool:
+    same = [sql.SQL("{}::text IS NOT DISTINCT FROM %s").format(_name(name)) for name in change.row]
+    query = sql.SQL("SELECT FROM {} WHERE {} LIMIT 1")
+    query_ = query.format(_table(change.relation), sql.SQL(" AND ").join(same))
+    return subscriber.execute(query_, list(change.row.values())).fetchone() is not None
+
+
+def _statement(change: Change) -> tuple[sql.Composed, list[Any]]:
+    table = _table(change.relation)
+    if change.kind == "INSERT":
+        names = sql.SQL(", ").join(map(_name, change.row))
+        values = sql.SQL(", ").join(sql.Placeholder() * len(change.row))
+        insert = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})")
+        return insert.format(table, names, values), list(change.row.values())
+    where = sql.SQL(" AND ").join(map(_equal, change.key))
+    key = list(change.key.values())
+    if change.kind == "DELETE":
+        return sql.SQL("DELETE FROM {} WHERE {}").format(table, where), key
+    assigned = sql.SQL(", ").join(sql.SQL("{} = %s").format(_name(name)) for name in change.row)
+    update = sql.SQL("UPDATE {} SET {} WHERE {}").format(table, assigned, where)
+    return update, [*change.row.values(), *key]
+
+
+def _equal(name: str) -> sql.Composed:
+    return sql.SQL("{} IS NOT DISTINCT FROM %s").format(_name(name))
+
+
+def _table(relation: Relation) -> sql.Identifier:
+    return sql.Identifier(relation.nspname, relation.relname)
+
+
+def _name(name: str) -> sql.Identifier:
+    return sql.Identifier(name)
+
+
+def _described(change: Change) -> str:
+    word = {"INSERT": "INSERT into", "UPDATE": "UPDATE of", "DELETE": "DELETE from"}[change.kind]
+    return f"{word} {change.relation} ({_shown(change.key)})"
+
+
+def _shown(key: Row) -> str:
+    """Return a key as a person reads it: never the other values of a row."""
+    return ", ".join(f"{name} = {str(value)[:SHOWN]}" for name, value in key.items()) or "no key"
+
+
+def _words(exc: psycopg.Error) -> str:
+    # The detail may hold a whole row.
+    return exc.diag.message_primary or type(exc).__name__

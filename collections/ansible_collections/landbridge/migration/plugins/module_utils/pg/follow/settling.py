@@ -1,0 +1,114 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Wait until what is written to the source arrives soon, and goes on arriving soon."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ...errors import DeadlineError, NotConvergedError
+from ...waiting import Deadline
+from ..clone.progress import Progress
+from ..connection import translated
+from . import blocked, canary
+from .link import Link
+from .observed import LinkState
+from .request import Request
+from .sides import Sides
+
+READINGS = 3  # that many small ones after each other are steady
+BETWEEN_S = 0.3
+WINDOW = 20
+
+
+class Lag(NamedTuple):
+    """``lag_s`` is how long a write took to arrive; None if it did not while it was waited for."""
+
+    lag_bytes: int
+    lag_s: float | None
+
+
+class Trend:
+    """How fast the lag changes, from its last readings."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._readings: deque[tuple[float, int]] = deque(maxlen=WINDOW)
+
+    def add(self, lag_bytes: int) -> float:
+        """Return the bytes a second by which the lag grows; less than 0 if it falls."""
+        self._readings.append((self._clock(), lag_bytes))
+        (then, before), (now, after) = self._readings[0], self._readings[-1]
+        return (after - before) / (now - then) if now > then else 0.0
+
+
+def settle(sides: Sides, request: Request, progress: Progress) -> Lag:
+    """Return the lag once it is steadily within what was asked.
+
+    Raise NotConvergedError, naming the transaction, if one cannot be applied; DeadlineError if
+    the lag does not become small in time.
+    """
+    deadline, trend, small = Deadline(request.timeout_s), Trend(), 0
+    while True:
+        over = deadline.passed
+        lag = read(sides, request)
+        small = small + 1 if _within(lag, request) else 0
+        progress.say(
+            "progress", phase="following", lag_bytes=lag.lag_bytes, lag_s=lag.lag_s,
+            lag_bytes_per_s=round(trend.add(lag.lag_bytes)),
+        )  # fmt: skip
+        if small == READINGS:
+            return lag
+        if over:
+            raise DeadlineError(
+                f"waited {request.timeout_s:g} s for the target to follow; it is"
+                f" {lag.lag_bytes} bytes behind",
+                retryable=True,
+                hint="Run again to wait on; if the lag does not fall, the source writes faster than"
+                " the target applies: give that more memory or a faster disk.",
+            )
+        deadline.pause(BETWEEN_S)
+
+
+def read(sides: Sides, request: Request) -> Lag:
+    """Return how far the target is behind, by its slowest link."""
+    states = sides.links()
+    _check(states, sides)
+    lag_bytes = max((state.slot.lag_bytes for state in states if state.slot), default=0)
+    if lag_bytes > request.lag_bytes:
+        return Lag(lag_bytes, None)  # a write would arrive after all that
+    links = [state.link for state in states]
+    return Lag(lag_bytes, beat(sides, links, Deadline(2 * request.lag_s)))
+
+
+def beat(sides: Sides, links: Sequence[Link], deadline: Deadline) -> float | None:
+    """Return how long a write to the source takes to arrive by every link."""
+    tokens = {link: canary.new_token() for link in links}
+    statements = [canary.beat_statement(link, token) for link, token in tokens.items()]
+    started = time.monotonic()
+    with translated("source"):
+        sides.source.execute("; ".join(statements).encode())
+    try:
+        with translated("target"):
+            for link, token in tokens.items():
+                canary.wait_arrived(sides.target, link, token, deadline)
+    except DeadlineError:
+        return None
+    return time.monotonic() - started
+
+
+def _within(lag: Lag, request: Request) -> bool:
+    return lag.lag_bytes <= request.lag_bytes and (
+        lag.lag_s is not None and lag.lag_s <= request.lag_s
+    )
+
+
+def _check(states: Sequence[LinkState], sides: Sides) -> None:
+    """Raise NotConvergedError if a subscription was stopped, by an error or by somebody."""
+    for state in states:
+        if state.slot is None or state.subscription is None:
+            raise NotConvergedError(f"target: {state.link.name} is not all there any more")
+        if not state.enabled:
+            raise blocked.error(blocked.read(sides, state.link))
