@@ -246,14 +246,17 @@ class Hooked:
 def hooked_cross(source, target, direction, console, ini, hook):
     """Cross, calling ``hook`` at each point: what a test does to it there is the hook's."""
 
-    def compare(*_args):
-        hook("drained")
-        return {}
+    def comparing(*_args):
+        def compare(_budget_ms):
+            hook("drained")
+            return {}
+
+        return compare
 
     driver = pgbouncer.PgBouncer(console, ini)
     asked = request.Request(
         goal=request.GOALS[direction], source=source, target=target,
-        pooler=Hooked(driver, hook), dbname="shop", delta=compare,
+        pooler=Hooked(driver, hook), dbname="shop", comparing=comparing,
         limits=request.Limits(delta_ms=1),
     )  # fmt: skip
     try:

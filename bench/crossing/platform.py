@@ -30,11 +30,11 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pooler import
 from ansible_collections.landbridge.migration.plugins.module_utils.waiting import Deadline
 from bench.clone.servers import HOST, Road, Server, Site
 from bench.toxiproxy import Toxiproxy
-from localcloud.pgbouncer.configuration import ADMIN, Configuration, Target
+from localcloud.pgbouncer.configuration import Configuration, Target
 from localcloud.pgbouncer.server import PgBouncer
 from localcloud.ports import free_port
 
-DBNAME, APP = "shop", "shop_app"
+DBNAME, APP, ADMIN = "shop", "shop_app", "pooler_admin"
 WAIT_S = 120.0
 
 # Rows that are there already, and sequences that have to be set.
@@ -151,11 +151,13 @@ def _make(server: Server, secret: str) -> None:
 def _pooler(site: Site, near: dict[str, Road], secret: str) -> tuple[PgBouncer, dict[str, Any]]:
     road = near["source"]
     leads = Target(road.host, road.port, road.dbname)
-    configuration = Configuration("pooler", HOST, free_port([HOST]), {DBNAME: leads}, pool_size=32)
+    port, databases = free_port([HOST]), {DBNAME: leads}
+    configuration = Configuration("pooler", HOST, port, ADMIN, databases, pool_size=32)
     authority = site.source.postgres.authority
     bouncer = PgBouncer(site.folder / "pooler", configuration, authority)
     admin = secrets.token_urlsafe(16)
-    bouncer.create({APP: secret, ADMIN: admin})
+    bouncer.write_users({APP: secret, ADMIN: admin})
+    bouncer.create()
     return bouncer, {
         "host": HOST, "port": configuration.port, "dbname": "pgbouncer", "user": ADMIN,
         "password": admin, "sslmode": "verify-full", "sslrootcert": str(authority.path),

@@ -229,17 +229,29 @@ def test_a_target_that_cannot_be_reached_back_is_refused_before_anyone_waits(fol
 
 
 def test_a_difference_found_in_the_stall_is_undone(followed):
-    def differs(_source, _target, tables, budget_ms):
-        assert ("public", "ledger") in tables
-        assert budget_ms == 50
-        assert not followed.accepts("source")
-        raise NotConvergedError("1 row of public.ledger differs")
+    followed.rows(
+        "source",
+        """INSERT INTO public.ledger (key, worker)
+        SELECT gen_random_uuid(), 1 FROM generate_series(1, 50) RETURNING 1""",
+    )
 
-    limits = request.Limits(delta_ms=50)
-    with pytest.raises(NotConvergedError, match="1 row"):
-        followed.cross("forward", delta=differs, limits=limits)
+    def comparing(source, target, tables):
+        compare = request.comparing(source, target, tables)
+
+        def differs(budget_ms):
+            assert not followed.accepts("source")
+            followed.rows("target", "UPDATE public.ledger SET worker = 2 WHERE id = 50 RETURNING 1")
+            return compare(budget_ms)
+
+        return differs
+
+    limits = request.Limits(delta_ms=2000)
+    with pytest.raises(NotConvergedError, match=r"differ in 1 of the tables.*public\.ledger"):
+        followed.cross("forward", comparing=comparing, limits=limits)
+    followed.rows("target", "UPDATE public.ledger SET worker = 1 WHERE id = 50 RETURNING 1")
     assert (followed.accepts("source"), followed.accepts("target")) == (True, False)
-    followed.cross("forward")
+    done = followed.cross("forward", limits=limits)
+    assert done.evidence["delta"]["rows"] > 0
     assert followed.accepts("target")
 
 

@@ -21,7 +21,7 @@ from ..follow.link import Link
 from . import carried, privileges, statements, way_back
 from .carried import Carried
 from .refusals import told
-from .request import Request
+from .request import Compare, Request
 from .session import Session, both
 from .state import World
 
@@ -68,6 +68,7 @@ class Prepared:
     opening: str
     advance: str
     carried: Carried
+    compare: Compare | None
     findings: Sequence[Finding]
 
 
@@ -95,6 +96,7 @@ def prepare(request: Request, world: World, giver: Session, taker: Session) -> P
         opening=_opening(request, world.seen(giver.name).access, taker_access, taker),
         advance=_advance(giver, back),
         carried=level,
+        compare=_compare(request, giver, taker, published),
         findings=findings,
     )
 
@@ -195,6 +197,14 @@ def _opening(request: Request, giver: Access, taker: Access, session: Session) -
             hint="Create it, or name another for it in role_map (null: nobody).",
         )
     return _text(session, script(taker.datname, plan_open(wanted, taker), wanted.comment))
+
+
+def _compare(
+    request: Request, giver: Session, taker: Session, published: Sequence[tuple[str, str]]
+) -> Compare | None:
+    if request.limits.delta_ms <= 0:
+        return None
+    return request.comparing(giver.conn, taker.conn, published)
 
 
 def _advance(giver: Session, back: Link | None) -> str:

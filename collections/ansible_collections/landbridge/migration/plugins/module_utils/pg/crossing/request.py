@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..verify import delta
+
 if TYPE_CHECKING:
     from psycopg import Connection
 
@@ -14,8 +16,16 @@ if TYPE_CHECKING:
 
 GOALS = {"forward": "target", "back": "source"}
 
-# Compares what changed last on both sides: (source, target, tables, budget_ms) to evidence.
-Delta = Callable[["Connection", "Connection", Sequence[tuple[str, str]], int], Mapping[str, Any]]
+# Compares what was written last, given a budget in milliseconds; returns evidence, or raises.
+Compare = Callable[[float], Mapping[str, Any]]
+# Makes that ready on both sides' sessions, for these tables.
+Comparing = Callable[["Connection", "Connection", Sequence[tuple[str, str]]], Compare]
+
+
+def comparing(giver: Connection, taker: Connection, tables: Sequence[tuple[str, str]]) -> Compare:
+    """Return the comparison of ``tables`` that pg_verify has for a crossing."""
+    prepared = delta.prepare(giver, taker, tables=set(tables))
+    return lambda budget_ms: delta.delta(giver, taker, prepared, budget_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,7 @@ class Request:
     routes: Mapping[str, Any] = field(default_factory=dict)
     keep: Collection[str] = ()
     limits: Limits = field(default_factory=Limits)
-    delta: Delta | None = None
+    comparing: Comparing = comparing
     way_back: bool = True
     until: str = "done"
     check_mode: bool = False

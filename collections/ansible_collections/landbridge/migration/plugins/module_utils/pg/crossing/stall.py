@@ -146,18 +146,10 @@ class Stall:
         self.evidence["sequences_set"] = len(wanted)
 
     def _delta(self) -> None:
-        compare = self.request.delta
-        if compare is None or self.request.limits.delta_ms <= 0:
+        if self.prepared.compare is None:
             return
         with self._timed("delta"):
-            self.evidence["delta"] = dict(
-                compare(
-                    self.giver.conn,
-                    self.taker.conn,
-                    self.prepared.tables,
-                    self.request.limits.delta_ms,
-                )
-            )
+            self.evidence["delta"] = dict(self.prepared.compare(self.request.limits.delta_ms))
 
     def _take_over(self) -> None:
         with self._timed("take_over"):
