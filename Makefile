@@ -15,7 +15,7 @@ CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/landbridge
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV) ## Make .venv from requirements.lock (done by itself where needed)
@@ -67,9 +67,12 @@ format: $(VENV) ## Format the code and fix what linters can
 docs: $(VENV) ## Write docs/reference from modules, roles and errors
 	@.venv/bin/python scripts/docs.py
 
-.PHONY: bench
-bench: $(VENV) .venv/.go ## Compare pg_clone with pg_dump and pg_restore; SCALE=0.02 tries it out
+.PHONY: bench bench-clone bench-crossing
+bench: bench-clone bench-crossing ## The two below; SCALE=0.02 tries them out
+bench-clone: $(VENV) .venv/.go ## Compare pg_clone with pg_dump and pg_restore
 	@.venv/bin/python -m bench.clone --scale $(or $(SCALE),1) $(ARGS)
+bench-crossing: $(VENV) .venv/.go ## Cross there and back under load: stalls, longest waits, losses
+	@.venv/bin/python -m bench.crossing $(if $(SCALE),--crossings 4) $(ARGS)
 
 .PHONY: lock
 lock: $(VENV) ## Pin the newest versions that pyproject.toml allows

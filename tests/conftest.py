@@ -10,11 +10,15 @@ from ansible.module_utils.testing import patch_module_args
 pytest_plugins = [
     "tests.fix_postgres",
     "tests.fix_clone",
-    "tests.fix_follow",
     "tests.fix_pooler",
     "tests.fix_traffic",
     "tests.fix_crossing",
 ]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all-faults", action="store_true", help="every fault at every step")
+
 
 # Waiting is scaled by this on a slow machine.
 SLOWNESS = float(os.environ.get("LANDBRIDGE_TEST_SLOWNESS", "1"))

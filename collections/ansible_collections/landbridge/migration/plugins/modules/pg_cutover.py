@@ -19,8 +19,9 @@ description:
     Which steps are left is found by looking at both databases and the pooler.
   - Both sides are never open at once. When it cannot be told whether the other side has opened, the
     one that is left stays fenced until the next run.
-  - Sequences, materialized views' refreshes, large objects and unlogged tables are not replicated.
-    Sequences are set to exactly the positions they had.
+  - Replication does not carry sequences, large objects and unlogged tables. Sequences are set to
+    exactly the positions they had; the others are copied if they are small. Materialized views keep
+    what they showed there.
   - Needs no superuser, but to own both databases. To be followed back, the source's server must be
     of version 16 or newer, or let the role subscribe; otherwise C(evidence.way_back) is V(none).
 extends_documentation_fragment: [landbridge.migration.pg, landbridge.migration.pooler]
@@ -107,6 +108,13 @@ options:
       compares nothing.
     type: int
     default: 0
+  carry_limit_mb:
+    description: >-
+      How many megabytes large objects and unlogged tables may hold together. They are brought level
+      before anyone waits, and compared once more while applications wait if they were written to
+      since.
+    type: int
+    default: 64
 attributes:
   check_mode: {support: full, description: Reports the steps that would be done.}
   diff_mode: {support: full, description: Shows the steps.}
