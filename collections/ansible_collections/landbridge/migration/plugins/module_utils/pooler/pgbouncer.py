@@ -20,6 +20,7 @@ What each command waits for was read in PgBouncer's source (admin.c, janitor.c, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -133,17 +134,19 @@ class PgBouncer:
         self._console()
         self._watch()
 
-    def pause(self, dbname: str, timeout_s: float) -> None:
+    def pause(self, dbname: str, timeout_s: float) -> float:
         if self._config_file is not None:
             self._file(dbname).take_turn(Deadline(self._turn_wait_s))
         deadline = Deadline(timeout_s)
         with self._lost_together(), self._turn_ended_in_vain(dbname):
             self._await_logins(dbname, deadline)
+            since = time.perf_counter()
             try:
                 self._pause(dbname, deadline)
             except PostgresError:
                 if self._lost or not self.read(dbname).paused:
                     raise
+        return since
 
     def switch(self, dbname: str, host: str, port: int, target_dbname: str) -> None:
         target = ini.Target(host, port, target_dbname)

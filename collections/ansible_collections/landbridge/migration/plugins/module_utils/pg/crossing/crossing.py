@@ -121,7 +121,7 @@ class Crossing:
         self.done = Done()
         self._opened = False
         self._finish = Deadline(FINISH_S)
-        self._began = 0.0
+        self._since = 0.0
 
     def run(self) -> Done:
         if self.request.check_mode:
@@ -200,11 +200,11 @@ class Crossing:
                 stall.fence()
                 self.done.evidence |= {"serves": None, "timings": self.done.timings}
                 return False
-            self._began = time.perf_counter()
             try:
                 stall.cross()
             finally:
-                self._opened, self._finish = stall.opened, Deadline(FINISH_S)
+                self._opened, self._since = stall.opened, stall.since
+                self._finish = Deadline(FINISH_S)
             return True
 
     @contextmanager
@@ -234,7 +234,7 @@ class Crossing:
         pooler.switch(dbname, *self.request.route(side))
         pooler.resume(dbname)
         if self._opened:  # the stall went on until now
-            self.done.evidence.setdefault("stall_ms", _ms(self._began))
+            self.done.evidence.setdefault("stall_ms", _ms(self._since))
         pooler.settle(dbname)
 
     def _follow(self, side: str, world: World) -> None:

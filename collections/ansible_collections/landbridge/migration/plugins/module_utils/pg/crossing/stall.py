@@ -52,6 +52,7 @@ class Stall:
     evidence: dict[str, Any] = field(default_factory=dict)
     opening: bool = False
     opened: bool = False
+    since: float = 0.0
     _cause: LandbridgeError | None = None
 
     def cross(self) -> None:
@@ -59,9 +60,7 @@ class Stall:
 
         Once ``opened``, an error leaves things as they are: what is left is done by looking.
         """
-        began = time.perf_counter()
-        with self._timed("pause"):
-            self.request.pooler.pause(self.request.dbname, self.request.limits.pause_s)
+        self._pause()
         try:
             self._barrier()
             self._delta()
@@ -72,8 +71,15 @@ class Stall:
                 raise
         self.opened = True
         self._lead()
-        self.evidence["stall_ms"] = _ms(began)
+        self.evidence["stall_ms"] = _ms(self.since)
         self.request.pooler.settle(self.request.dbname)
+
+    def _pause(self) -> None:
+        """Have applications wait. Until they do, waiting for the moment is no part of the stall."""
+        asked = time.perf_counter()
+        self.since = self.request.pooler.pause(self.request.dbname, self.request.limits.pause_s)
+        self.steps.append({"step": "ask", "ms": _ms(asked, self.since)})
+        self.steps.append({"step": "pause", "ms": _ms(self.since)})
 
     def fence(self) -> None:
         """Fence the giver and end its sessions, and no more."""
@@ -208,5 +214,5 @@ def _patiently(call: Callable[[], T]) -> T:
     return retry(call, deadline=Deadline(LOOK_S))
 
 
-def _ms(began: float) -> float:
-    return round(1000 * (time.perf_counter() - began), 1)
+def _ms(began: float, ended: float | None = None) -> float:
+    return round(1000 * ((ended or time.perf_counter()) - began), 1)
