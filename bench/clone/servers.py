@@ -35,6 +35,7 @@ PARAMETERS = {
     "max_wal_size": "8GB",
     "checkpoint_timeout": "15min",
     "max_connections": "200",
+    "autovacuum": "off",  # it would tidy the copies of earlier runs during later ones
 }
 
 
