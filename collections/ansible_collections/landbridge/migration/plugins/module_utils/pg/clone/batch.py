@@ -19,7 +19,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ...errors import NotConvergedError, PostgresError
-from ..connection import RETRYABLE_SQLSTATES
+from ..connection import HINTS, RETRYABLE_SQLSTATES
 from .copy import POLL_S, Stopped, search_path
 from .part import Part
 from .queue import Outcome, claim, finish
@@ -209,5 +209,6 @@ class _Side:
         return PostgresError(
             f"{self.side}: {where}: {message.strip()}",
             retryable=sqlstate is None or sqlstate in RETRYABLE_SQLSTATES,
+            hint=HINTS.get(sqlstate or "", ""),
             sqlstate=sqlstate,
         )

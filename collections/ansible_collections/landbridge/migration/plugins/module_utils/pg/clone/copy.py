@@ -24,7 +24,7 @@ from typing import IO, NamedTuple
 
 from ... import process
 from ...errors import LandbridgeError, NotConvergedError, PostgresError
-from ..connection import RETRYABLE_SQLSTATES
+from ..connection import HINTS, RETRYABLE_SQLSTATES
 from ..endpoint import Endpoint
 from ..text import literal
 from .part import Part
@@ -190,6 +190,7 @@ def complaint(side: str, label: str, status: int | None, said: str) -> PostgresE
     return PostgresError(
         f"{side}: {label}: {message}",
         retryable=sqlstate in RETRYABLE_SQLSTATES or (not found and status == CONNECTION_LOST),
+        hint=HINTS.get(sqlstate or "", ""),
         sqlstate=sqlstate,
     )
 
