@@ -244,7 +244,7 @@ def test_a_foreign_key_to_a_larger_table_is_checked_by_a_merge(
         found = conn.execute("SELECT convalidated FROM pg_constraint WHERE conname = 'points'")
         assert found.fetchone() == (True,)
         checked = conn.execute(
-            "SELECT payload->'statements'->>0 FROM landbridge.part WHERE id = 'validate:rest'"
+            "SELECT payload->'statements'->>0 FROM landbridge.part WHERE id = 'validate:rest:0'"
         )
         assert checked.fetchone() == ("SET LOCAL enable_hashjoin = off",)
 

@@ -222,6 +222,17 @@ class TestBigTable:
         assert "index:11" not in parts
         assert self.entries[2].statements[0] in parts["finish:1"].payload["statements"]
 
+    def test_small_tables_are_checked_side_by_side_each_tables_keys_in_one_part(self):
+        small = [table(n, f"s{n}", 8192) for n in range(100, 140)]
+        keys = [constraint(n * 10 + k, "f", n, 13, 2) for n in range(100, 140) for k in (1, 2)]
+        found = relations([*self.found.tables.values(), *small], (), keys)
+        add = [entry(k.oid, 2606, k.oid, f"ALTER TABLE s{k.conrelid} ADD x") for k in keys]
+        parts = built(add, found).parts
+        checks = [p.payload["statements"] for p in parts if p.id.startswith("validate:rest:")]
+        assert [len(each) for each in checks] == [26, 26, 26, 2]
+        tables = [{text.split()[3] for text in each} for each in checks]
+        assert sum(map(len, tables)) == len(small)
+
     def test_one_that_was_not_valid_stays_so(self):
         constraints = {
             **self.found.constraints,

@@ -8,7 +8,7 @@ key outright locks its table, and the table's other indexes would wait.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ WORK_MEM = {"gin": "64MB"}
 DEFAULT_WORK_MEM = "512MB"
 SMALL_STATEMENT_S = 0.001
 ALONE_FROM_BYTES = 16 * MB
+CHECKS_TOGETHER = 25
 UNKNOWN_S = 0.5
 
 # Done when nothing is left that an event trigger would fire for.
@@ -160,22 +161,37 @@ def _foreign_keys(
     if not schema.foreign_keys:
         return
     add: list[str] = []
-    validate: dict[int, list[str]] = defaultdict(list)
+    checks: dict[int, list[str]] = defaultdict(list)
     for entry in schema.foreign_keys:
         constraint = relations.constraints[entry.oid]
         table = relations.tables[constraint.conrelid]
         first, *rest = entry.statements
         if constraint.convalidated and table.relkind == "r":
-            alone = table.oid if table.bytes >= ALONE_FROM_BYTES else 0
             referenced = relations.tables.get(constraint.confrelid)
             frozen = f"copy:{constraint.confrelid}" in copies
-            validate[alone] += _validation(table, constraint, referenced if frozen else None)
+            checks[table.oid] += _validation(table, constraint, referenced if frozen else None)
             first += " NOT VALID"
         add += [first, *rest]
     yield sql_part("foreign_keys", f"{len(schema.foreign_keys)} foreign keys", add, needs=[last],
                    phase="foreign keys")  # fmt: skip
-    for oid, statements in validate.items():
-        yield _validate(relations.tables.get(oid), statements)
+    yield from _validations(checks, relations)
+
+
+def _validations(checks: Mapping[int, list[str]], relations: Relations) -> Iterator[Part]:
+    """Yield parts that check each table's foreign keys; small tables share one."""
+    small: list[str] = []
+    number = 0
+    for oid, statements in checks.items():
+        table = relations.tables[oid]
+        if table.bytes >= ALONE_FROM_BYTES:
+            yield _validate(str(oid), table.name, statements, table.bytes)
+            continue
+        small += statements
+        if len(small) >= CHECKS_TOGETHER:
+            yield _validate(f"rest:{number}", "small tables", small)
+            small, number = [], number + 1
+    if small:
+        yield _validate(f"rest:{number}", "small tables", small)
 
 
 def _validation(table: Table, constraint: Constraint, referenced: Table | None) -> Iterable[str]:
@@ -192,12 +208,11 @@ def _validation(table: Table, constraint: Constraint, referenced: Table | None) 
     return ["SET LOCAL enable_hashjoin = off", check, "SET LOCAL enable_hashjoin = on"]
 
 
-def _validate(table: Table | None, statements: Sequence[str]) -> Part:
+def _validate(id_: str, whose: str, statements: Sequence[str], size: int = 0) -> Part:
     checks = sum(statement.startswith("ALTER TABLE ") for statement in statements)
     return sql_part(
-        f"validate:{table.oid if table else 'rest'}",
-        f"foreign keys of {table.name if table else 'small tables'}", statements,
-        cost_s=checks * (table.bytes / MB * VALIDATE_S_PER_MB if table else SMALL_STATEMENT_S),
+        f"validate:{id_}", f"foreign keys of {whose}", statements,
+        cost_s=checks * max(SMALL_STATEMENT_S, size / MB * VALIDATE_S_PER_MB),
         needs=["foreign_keys"], phase="foreign keys", tolerant=True,
     )  # fmt: skip
 
