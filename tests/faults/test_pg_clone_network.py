@@ -66,7 +66,7 @@ def test_connections_that_end_after_some_megabytes_do_not_end_a_table(
     failure = run_module(pg_clone, **pair)
     assert failure["msg"].startswith(f"{side}: ")
     assert "\n" not in failure["msg"]
-    assert failure["error"]["retryable"] is True
+    assert failure["error"]["retryable"] is True, failure
     with as_superuser(big["target"]) as conn:
         assert conn.execute(COUNT).fetchone() == (0,)
     proxies.heal()
@@ -87,7 +87,7 @@ def test_a_network_that_resets_every_connection_in_mid_copy_is_gone_on_after(
     failure = json.loads(child.stdout.read())
     child.wait()
     assert failure["msg"].startswith(f"{side}: ")
-    assert failure["error"]["retryable"] is True
+    assert failure["error"]["retryable"] is True, failure
     with as_superuser(near["target"]) as conn:
         assert conn.execute(COUNT).fetchone() == (0,)
     proxies.heal()
