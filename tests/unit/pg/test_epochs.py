@@ -56,6 +56,18 @@ def test_tables_stay_with_the_epoch_that_finished_them():
     assert epochs.whole(second, {"batch:0", "copy:3", "copy:4:0"}) == {1: {"1", "2"}, 2: {"3"}}
 
 
+def test_what_no_log_brings_is_of_an_epoch_but_no_table_of_it():
+    fleeting = Part("batch:1", BATCH, "", 1, payload={"tables": [{"oid": 5, "unlogged": True}]})
+    configured = Part("configured:6", COPY, "", 1, payload={"oid": 6})
+    objects = Part("objects:7", COPY, "", 1, payload={"objects": [7]})
+    parts = epochs.first([BATCHED, fleeting, configured, objects])
+    assert len(numbers(parts)) == 4
+    second = epochs.following(parts, {"batch:0"})
+    assert (len(second.own()), second.oids()) == (3, set())
+    assert epochs.whole(second.parts, {part.id for part in parts}) == {1: {"1", "2"}}
+    assert epochs.deferred([*second.parts, VALIDATE]) == set()
+
+
 def test_a_table_is_written_to_only_when_its_indexes_and_keys_are_there():
     assert epochs.awaited(PARTS, {"3"}) == {"copy:3", "index:30", "finish:3"}
     assert epochs.awaited(PARTS, {"1"}) == {"batch:0"}

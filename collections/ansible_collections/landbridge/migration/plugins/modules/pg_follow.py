@@ -21,8 +21,9 @@ description:
     and put back by O(state=absent).
   - Partitions are published one by one, not through their parent.
   - Logical replication does not carry sequences, large objects, unlogged tables, the rows of
-    extensions' own tables, materialized views and changes of the schema. Sequences are set when the
-    copy ends, none of the others is copied; crossing does.
+    extensions' own tables, materialized views and changes of the schema. Those are on the target as
+    they were when the copy was made; M(landbridge.migration.pg_follow_info) tells what has changed
+    since, and the crossing sets sequences anew.
   - Needs no superuser, but the role of O(source) must own the tables or be a member of their
     owners, and may replicate; that of O(target) may make subscriptions. From version 16 of the
     source on the subscription has a role of its own, otherwise that of O(source).

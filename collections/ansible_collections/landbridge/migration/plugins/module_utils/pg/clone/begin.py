@@ -88,14 +88,13 @@ class Begin:
         self.findings.extend(_left_out(found.replication))
         sorted_.post[:] = self._policies(sorted_)
         planned = build(sorted_, found, self.setting)
-        if self.setting.live:
-            return Plan(planned.ddl, epochs.first(planned.parts))
         with translated("source"):
             objects = large_objects.read(self.sessions.source)
             extensions = [configured(each) for each in self._filled(found.configured)]
         version = self.sides.source.server_version
         others = [*large_objects.parts(objects, version), *extensions]
-        return Plan(planned.ddl, [*planned.parts, *others])
+        parts = [*planned.parts, *others]
+        return Plan(planned.ddl, epochs.first(parts) if self.setting.live else parts)
 
     def _filled(self, tables: Sequence[Configured]) -> list[Configured]:
         """Return the extensions' tables that hold rows of the user's."""

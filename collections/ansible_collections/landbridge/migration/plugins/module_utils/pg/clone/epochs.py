@@ -37,8 +37,8 @@ class Next(NamedTuple):
         return [part for part in self.parts if part.epoch == self.number]
 
     def oids(self) -> set[str]:
-        """The tables of this epoch, by their OIDs on the source."""
-        return {oid for part in self.own() for oid in oids(part)}
+        """The tables of this epoch that can be followed, by their OIDs on the source."""
+        return {oid for part in self.own() for oid in followed(part)}
 
 
 def first(parts: Iterable[Part]) -> list[Part]:
@@ -64,12 +64,12 @@ def following(parts: Sequence[Part], done: Collection[str]) -> Next:
 
 
 def whole(parts: Sequence[Part], done: Collection[str]) -> dict[int, set[str]]:
-    """Return the tables all whose rows are in, by epoch, as OIDs on the source."""
+    """Return the followed tables all whose rows are in, by epoch, as OIDs on the source."""
     found: dict[int, set[str]] = {}
     left = {oid for part in parts if _is_left(part, done) for oid in oids(part)}
     for part in parts:
         if part.epoch is not None and part.id in done:
-            found.setdefault(part.epoch, set()).update(oids(part))
+            found.setdefault(part.epoch, set()).update(followed(part))
     complete = {number: tables - left for number, tables in found.items()}
     return {number: tables for number, tables in sorted(complete.items()) if tables}
 
@@ -91,7 +91,7 @@ def deferred(parts: Sequence[Part]) -> set[str]:
 
     With a single epoch there are none: everything is of one snapshot.
     """
-    if len({part.epoch for part in parts if part.epoch is not None}) < 2:
+    if len({part.epoch for part in parts if part.epoch is not None and any(followed(part))}) < 2:
         return set()
     return {part.id for part in parts if part.id.startswith("validate:")}
 
@@ -104,6 +104,13 @@ def oids(part: Part) -> Iterator[str]:
     """Yield the source's tables whose rows a part carries."""
     tables: Iterable[Mapping[str, Any]] = part.payload.get("tables", [part.payload])
     yield from (str(table["oid"]) for table in tables if "oid" in table)
+
+
+def followed(part: Part) -> Iterator[str]:
+    """Yield those whose changes the log brings: no unlogged ones, nor those of extensions."""
+    tables: Iterable[Mapping[str, Any]] = part.payload.get("tables", [part.payload])
+    if not part.id.startswith("configured:"):
+        yield from (str(t["oid"]) for t in tables if "oid" in t and not t.get("unlogged"))
 
 
 def _is_left(part: Part, done: Collection[str]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import sequences
 from ..connection import translated
 from ..text import json_literal
-from . import activity, grants, large_objects, ownership, settings, statements
+from . import activity, epochs, grants, large_objects, ownership, settings, statements
 from .build import LAST
 from .findings import Finding
 from .lay_down import first_line
@@ -52,7 +52,8 @@ def finish(
 ) -> dict[str, Any]:
     """Do what is left when all rows are in, mark the copy finished and return the evidence.
 
-    Sequences of a source that stays open are set, but move on: they are not in the evidence.
+    What a log does not bring, such as sequences, is as of the snapshot: of a source that stays
+    open it is not in the evidence.
     """
     role_map = request.role_map
     if request.live is not None:
@@ -69,8 +70,7 @@ def finish(
         findings += _problems(part, done.get(part.id))
     with translated("target"):
         sequences.converge(sessions.target, positions, check_mode=False)
-        if request.live is None:  # else large objects are not there
-            statements.try_all(sessions.target, remarks)
+        statements.try_all(sessions.target, remarks)
         findings += grants.converge(owned, sessions.target, role_map)
         findings += settings.converge(own, sessions.target, role_map)
         findings += _extensions(extensions, _extensions_of(sessions.target))
@@ -78,7 +78,11 @@ def finish(
             if part.id == LAST and part.id not in done:
                 done[part.id] = statements.run(part, sessions.target)
                 findings += _problems(part, done[part.id])
-        evidence = _evidence(sessions, parts, done, findings)
+        counts = table_rows(done)
+        if request.live is not None:
+            brought = {oid for part in parts for oid in epochs.followed(part)}
+            counts = {oid: rows for oid, rows in counts.items() if oid in brought}
+        evidence = _evidence(sessions, parts, counts, findings)
         if request.live is None:
             evidence |= _beside(parts, len(positions))
         _mark(sessions, evidence, after, findings)
@@ -133,11 +137,10 @@ def _problems(part: Part, outcome: Outcome | None) -> Iterator[Finding]:
 def _evidence(
     sessions: Sessions,
     parts: Sequence[Part],
-    done: Mapping[str, Outcome],
+    counts: Mapping[str, int],
     findings: Sequence[Finding],
 ) -> dict[str, Any]:
     """Return the proof: what was counted on both sides in the transactions that copied it."""
-    counts = table_rows(done)
     return {
         "source": sessions.found.identity(),
         "target": sessions.described.identity(),

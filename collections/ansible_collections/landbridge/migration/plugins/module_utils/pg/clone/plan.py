@@ -48,10 +48,7 @@ class Setting(NamedTuple):
 def build(schema: Schema, relations: Relations, setting: Setting) -> Plan:
     """Return the plan of a whole copy."""
     indexes = relations.indexes_of()
-    small = {
-        t.oid for t in relations.ordinary()
-        if _small(t, indexes.get(t.oid, ())) or _left_empty(t, setting)
-    }  # fmt: skip
+    small = {t.oid for t in relations.ordinary() if _small(t, indexes.get(t.oid, ()))}
     needed = relations.needed | relations.needed_sequences()
     # What an earlier epoch brings names tables of a later one, so in live mode all are there first.
     sunk = {
@@ -75,11 +72,6 @@ def _small(table: Table, indexes: Iterable[Index]) -> bool:
         return False
     size = sum(index.bytes for index in indexes)
     return table.bytes <= SMALL_TABLE_BYTES and size <= SMALL_INDEXES_BYTES
-
-
-def _left_empty(table: Table, setting: Setting) -> bool:
-    """Tell if a table's rows are not copied: no log brings what is written to it afterwards."""
-    return setting.live and table.unlogged
 
 
 def _self_contained(table: Table, needed: Collection[int]) -> bool:
@@ -136,15 +128,13 @@ def _batches(
     tables = [table for table in relations.ordinary() if table.oid in small]
     for number, group in enumerate(groups(tables, setting.small_sessions)):
         size = sum(table.bytes for table in group)
-        payload = {"tables": [_batched(table, schema, created, setting) for table in group]}
+        payload = {"tables": [_batched(table, schema, created) for table in group]}
         cost_s = len(group) * SMALL_TABLE_S + copy_cost_s(size)
         label = f"{len(group)} small tables, first {group[0].name}"
         yield Part(f"batch:{number}", BATCH, label, cost_s, payload=payload, bytes=size)
 
 
-def _batched(
-    table: Table, schema: Schema, created: Mapping[int, list[str]], setting: Setting
-) -> dict[str, Any]:
+def _batched(table: Table, schema: Schema, created: Mapping[int, list[str]]) -> dict[str, Any]:
     """Return what a batch must know of a table; what was made before has its statistics objects."""
     sunk = table.oid in created
     after = [
@@ -160,7 +150,7 @@ def _batched(
         "target": qualified(table.nspname, table.relname),
         "columns": table.columns,
         "create": created.get(table.oid),
-        "copy": table.heap_bytes > 0 and not _left_empty(table, setting),
+        "copy": table.heap_bytes > 0,
         "unlogged": table.unlogged,
         "after": after,
     }

@@ -44,8 +44,8 @@ class Request:
     """What to copy, and how.
 
     :param snapshot: holds a snapshot of the source for as long as the copy needs it.
-    :param live: given if the source stays open. Only what replication carries is copied then,
-        every table under the snapshot of the slot that brings what comes after it.
+    :param live: given if the source stays open. Every table is then copied under the snapshot of
+        the slot that brings what comes after it; what replication does not carry is as of then.
     """
 
     source: Mapping[str, Any]

@@ -15,12 +15,14 @@ from ..connection import translated
 from . import applied, conflict
 from .conflict import Conflict
 from .link import Link
+from .observed import LinkState
 from .sides import Sides
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 COUNTED = 150000
+COUNTS = "SELECT subname::text, apply_error_count FROM pg_stat_subscription_stats"
 COUNTERS = "SELECT to_jsonb(s) FROM pg_stat_subscription_stats s WHERE subname = %s"
 
 REPAIR = """\
@@ -47,6 +49,42 @@ class Blocked:
             "lsn": self.conflict.final_lsn,
             "counters": dict(self.counters),
         }
+
+
+class Errors:
+    """Tells a subscription that fails again and again from one that has lost its connection.
+
+    Doing a change once more takes locks that the worker waits for, so it is done only where an
+    error was counted since the last look; before version 15 none is counted.
+    """
+
+    def __init__(self, sides: Sides) -> None:
+        self._sides = sides
+        self._seen = self._count()
+        self._suspected: set[str] = set()
+
+    def stopped(self, states: Iterable[LinkState]) -> Blocked | None:
+        """Return what stops the first of the links that an error stops."""
+        counts = self._count()
+        self._suspected |= {n for n, count in counts.items() if count > self._seen.get(n, 0)}
+        self._seen = counts
+        for state in states:
+            suspected = state.link.subscription in self._suspected or not self._counted
+            if suspected and state.slot and not state.slot.active:
+                if found := read(self._sides, state.link):
+                    return found
+                self._suspected.discard(state.link.subscription)
+        return None
+
+    @property
+    def _counted(self) -> bool:
+        return self._sides.target.info.server_version >= COUNTED
+
+    def _count(self) -> dict[str, int]:
+        if not self._counted:
+            return {}
+        with translated("target"):
+            return dict(self._sides.target.execute(COUNTS).fetchall())
 
 
 def read(sides: Sides, link: Link) -> Blocked | None:

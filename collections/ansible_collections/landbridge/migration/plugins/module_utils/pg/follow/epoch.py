@@ -58,7 +58,7 @@ class Epoch:
         self._links.discard(steps.leftovers(found))
         self._take_up(found, tables)
         epoch = epochs.following(found.parts, found.done)
-        if found.record and not epoch.own():
+        if found.record and not epoch.oids():  # all that is left is what no log brings
             with exported(source) as name:
                 yield name
             return

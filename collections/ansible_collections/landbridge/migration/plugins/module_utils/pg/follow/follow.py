@@ -19,11 +19,11 @@ from ..clone.findings import Finding
 from ..clone.progress import Progress
 from ..clone.request import exported
 from ..connection import translated
-from . import blocked, identity, keys, preconditions, removal, settling, steps
+from . import blocked, identity, keys, preconditions, removal, steps
 from .epoch import Epoch
 from .links import Links, names_of
 from .request import Request
-from .settling import Lag
+from .settling import Gauge, Lag, settle
 from .sides import Found, Sides, opened
 
 # How often the keys between epochs are tried, each time the links are level.
@@ -65,8 +65,9 @@ def follow(request: Request, progress: Progress) -> Followed:
         epoch = Epoch(links, progress)
         copied = clone(request.copy(epoch.snapshot, epoch), progress)
         made = _converge(links)
-        lag = settling.settle(sides, request, progress)
-        pending, validated = _validate(sides)
+        gauge = Gauge(sides, request)
+        lag = settle(gauge, request, progress)
+        pending, validated = _validate(sides, gauge)
         now = sides.find()
         before, after = steps.shown(found), steps.shown(now)
         findings = _dicts([*copied.findings, *pending], links.findings)
@@ -148,14 +149,13 @@ def _converge(links: Links) -> bool:
     return plan.changes
 
 
-def _validate(sides: Sides) -> tuple[list[Finding], bool]:
+def _validate(sides: Sides, gauge: Gauge) -> tuple[list[Finding], bool]:
     """Validate the keys between epochs; return those that are left, and whether one was."""
     with translated("target"):
         due = keys.left(sides.target)
     findings: list[Finding] = []
     for _unused in range(TRIES if due else 0):
-        every = [state.link for state in sides.links()]
-        settling.beat(sides, every, Deadline(LEVEL_S))
+        gauge.beat(Deadline(LEVEL_S))
         with translated("target"):
             findings = keys.validate(sides.target, crossed=False)
         if not findings:

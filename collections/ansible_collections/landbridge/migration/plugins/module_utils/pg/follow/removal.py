@@ -7,7 +7,6 @@ from now on, so nobody may take them for the source's.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import NotConvergedError
@@ -39,7 +38,7 @@ def remove(links: Links, found: Found) -> None:
     """Remove everything that is ours, whatever there is. Raise NotConvergedError if some stays."""
     sides = links.sides
     links.discard(each.link for each in found.links)
-    turned = Links(_turned(sides), replace(links.request))
+    turned = Links(_turned(sides), links.request)
     turned.discard(each.link for each in found.back)
     for side, conn in (("source", sides.source), ("target", sides.target)):
         with translated(side):

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ...errors import DeadlineError, NotConvergedError
 from ...waiting import Deadline
 from ..clone.progress import Progress
 from ..connection import translated
-from . import blocked, canary
+from . import canary
+from .blocked import Errors, error
 from .link import Link
 from .observed import LinkState
 from .request import Request
@@ -45,16 +46,71 @@ class Trend:
         return (after - before) / (now - then) if now > then else 0.0
 
 
-def settle(sides: Sides, request: Request, progress: Progress) -> Lag:
+class Gauge:
+    """Reads how far the target is behind.
+
+    Raise NotConvergedError as soon as nothing comes any more, naming the change that stops it.
+    """
+
+    def __init__(self, sides: Sides, request: Request) -> None:
+        self._sides = sides
+        self._request = request
+        self._errors = Errors(sides)
+
+    def read(self) -> Lag:
+        """Return the lag of the slowest link."""
+        states = self._checked()
+        lag_bytes = max((state.slot.lag_bytes for state in states if state.slot), default=0)
+        if lag_bytes > self._request.lag_bytes:
+            return Lag(lag_bytes, None)  # a write would arrive after all that
+        return Lag(lag_bytes, self.beat(Deadline(2 * self._request.lag_s)))
+
+    def beat(self, deadline: Deadline) -> float | None:
+        """Return how long a write takes to arrive by every link; None if too long."""
+        tokens = {state.link: canary.new_token() for state in self._checked()}
+        statements = [canary.beat_statement(link, token) for link, token in tokens.items()]
+        started = time.monotonic()
+        with translated("source"):
+            self._sides.source.execute("; ".join(statements).encode())
+        if not all(self._arrives(link, token, deadline) for link, token in tokens.items()):
+            return None
+        return time.monotonic() - started
+
+    def _arrives(self, link: Link, token: str, deadline: Deadline) -> bool:
+        while not deadline.passed:
+            try:
+                with translated("target"):
+                    canary.wait_arrived(self._sides.target, link, token, deadline.within(LOOK_S))
+                return True
+            except DeadlineError:
+                self._checked()
+        return False
+
+    def _checked(self) -> list[LinkState]:
+        """Return every link. Raise NotConvergedError if one is stopped."""
+        states = self._sides.links()
+        for state in states:
+            if state.slot is None or state.subscription is None:
+                raise NotConvergedError(f"target: {state.link.name} is not all there any more")
+            if not state.enabled:
+                raise NotConvergedError(
+                    f"target: somebody has disabled {state.link.name}",
+                    hint="Run pg_follow again to enable it.",
+                )
+        if found := self._errors.stopped(states):
+            raise error(found)
+        return states
+
+
+def settle(gauge: Gauge, request: Request, progress: Progress) -> Lag:
     """Return the lag once it is steadily within what was asked.
 
-    Raise NotConvergedError, naming the transaction, if one cannot be applied; DeadlineError if
-    the lag does not become small in time.
+    Raise DeadlineError if it does not become small in time.
     """
     deadline, trend, small = Deadline(request.timeout_s), Trend(), 0
     while True:
         over = deadline.passed
-        lag = read(sides, request)
+        lag = gauge.read()
         small = small + 1 if _within(lag, request) else 0
         progress.say(
             "progress", phase="following", lag_bytes=lag.lag_bytes, lag_s=lag.lag_s,
@@ -73,56 +129,7 @@ def settle(sides: Sides, request: Request, progress: Progress) -> Lag:
         deadline.pause(BETWEEN_S)
 
 
-def read(sides: Sides, request: Request) -> Lag:
-    """Return how far the target is behind, by its slowest link."""
-    states = sides.links()
-    _check(states, sides)
-    lag_bytes = max((state.slot.lag_bytes for state in states if state.slot), default=0)
-    if lag_bytes > request.lag_bytes:
-        return Lag(lag_bytes, None)  # a write would arrive after all that
-    links = [state.link for state in states]
-    return Lag(lag_bytes, beat(sides, links, Deadline(2 * request.lag_s)))
-
-
-def beat(sides: Sides, links: Sequence[Link], deadline: Deadline) -> float | None:
-    """Return how long a write to the source takes to arrive by every link; None if too long."""
-    tokens = {link: canary.new_token() for link in links}
-    statements = [canary.beat_statement(link, token) for link, token in tokens.items()]
-    started = time.monotonic()
-    with translated("source"):
-        sides.source.execute("; ".join(statements).encode())
-    if not all(_arrives(sides, link, token, deadline) for link, token in tokens.items()):
-        return None
-    return time.monotonic() - started
-
-
-def _arrives(sides: Sides, link: Link, token: str, deadline: Deadline) -> bool:
-    """Wait for a write; raise NotConvergedError as soon as nothing comes any more."""
-    while not deadline.passed:
-        try:
-            with translated("target"):
-                canary.wait_arrived(sides.target, link, token, deadline.within(LOOK_S))
-            return True
-        except DeadlineError:
-            _check(sides.links(), sides)
-    return False
-
-
 def _within(lag: Lag, request: Request) -> bool:
     return lag.lag_bytes <= request.lag_bytes and (
         lag.lag_s is not None and lag.lag_s <= request.lag_s
     )
-
-
-def _check(states: Sequence[LinkState], sides: Sides) -> None:
-    """Raise NotConvergedError if a subscription is stopped, by an error or by somebody."""
-    for state in states:
-        if state.slot is None or state.subscription is None:
-            raise NotConvergedError(f"target: {state.link.name} is not all there any more")
-        if not state.enabled:
-            raise NotConvergedError(
-                f"target: somebody has disabled {state.link.name}",
-                hint="Run pg_follow again to enable it.",
-            )
-        if not state.slot.active and (found := blocked.read(sides, state.link)):
-            raise blocked.error(found)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 SHOWN = 100
+COUNTS_ERRORS = 150000  # pg_stat_subscription_stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,11 @@ def _changes(
 def _conflicts(
     publisher: Connection, subscriber: Connection, there: Subscriber
 ) -> dict[str, Conflict]:
-    idle = [each for each in there.subscriptions.values() if each.pid is None]
+    counts = subscriber.info.server_version >= COUNTS_ERRORS
+    idle = [
+        each
+        for each in there.subscriptions.values()
+        if each.pid is None and (each.errors or not counts)
+    ]
     found = {each.name: conflict.find(publisher, subscriber, each.name) for each in idle}
     return {name: known for name, known in found.items() if known}
