@@ -42,16 +42,17 @@ options:
     type: dict
     default: {}
     suboptions:
-      source: &route
+      source:
         description: The source, as the pooler reaches it.
         type: dict
-        suboptions:
+        suboptions: &route
           host: {type: str, description: Host name or address.}
           port: {type: int, description: TCP port.}
           dbname: {type: str, description: Database name.}
       target:
-        <<: *route
         description: The target, as the pooler reaches it.
+        type: dict
+        suboptions: *route
   addresses:
     description: >-
       How each server reaches the other, where it is not as this machine does. What is left out is
@@ -59,10 +60,10 @@ options:
     type: dict
     default: {}
     suboptions:
-      source: &address
+      source:
         description: How the target's server reaches the source.
         type: dict
-        suboptions:
+        suboptions: &address
           host: {type: str, description: Host name or address.}
           port: {type: int, description: TCP port.}
           sslmode:
@@ -73,8 +74,9 @@ options:
             type: str
             description: File with the certificate authorities to trust, on the server's host.
       target:
-        <<: *address
         description: How the source's server reaches the target, for the way back.
+        type: dict
+        suboptions: *address
   keep:
     description: Roles that may connect to the fenced side, besides the one connecting here.
     type: list

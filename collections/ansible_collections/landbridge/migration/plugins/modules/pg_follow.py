@@ -44,10 +44,10 @@ options:
     type: dict
     default: {}
     suboptions:
-      source: &address
+      source:
         description: How the target's server reaches the source.
         type: dict
-        suboptions:
+        suboptions: &address
           host: {type: str, description: Host name or address.}
           port: {type: int, description: TCP port.}
           sslmode:
@@ -58,8 +58,9 @@ options:
             type: str
             description: File with the certificate authorities to trust, on the server's host.
       target:
-        <<: *address
         description: How the source's server reaches the target, for the way back.
+        type: dict
+        suboptions: *address
   role_map:
     description: >-
       The target's names of the source's roles, for owners, grants, policies and settings. A role
