@@ -42,7 +42,7 @@ demo: $(VENV) ## Move six databases between two local clouds and prove nothing i
 	@scripts/demo
 
 .PHONY: test
-test: $(VENV) $(BINARIES) $(BROWSER) ## Run every check and test below
+test: $(VENV) $(BINARIES) $(BROWSER) .venv/.go ## Run every check and test below
 	@.venv/bin/python scripts/tests.py all
 
 .PHONY: check
@@ -53,7 +53,7 @@ check: $(VENV) ## Linters, types, unit and contract tests: under a minute
 unit: $(VENV) ## Pure functions on values; ARGS= goes to pytest here and below
 integration: $(VENV) $(BINARIES) $(BROWSER) ## Each module, and the local cloud, on real servers
 molecule: $(VENV) ## Each scenario; ARGS='-s NAME' runs one
-fault: $(VENV) $(BINARIES) ## Processes killed, links cut, disks full: nothing lost, nothing twice
+fault: $(VENV) $(BINARIES) .venv/.go ## Processes killed, links cut, disks full: nothing lost, nothing twice
 e2e: $(VENV) $(BROWSER) ## The demo and the stages, as a user runs them
 unit integration molecule fault e2e:
 	@.venv/bin/python scripts/tests.py $@ -- $(ARGS)

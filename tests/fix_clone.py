@@ -124,9 +124,9 @@ PARTS_DONE = "SELECT count(finished) FROM landbridge.part"
 RUN = """
 import json, sys
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.landbridge.migration.plugins.modules import pg_clone
+from ansible_collections.landbridge.migration.plugins.modules import {module}
 with patch_module_args(json.load(sys.stdin)):
-    pg_clone.main()
+    {module}.main()
 """
 
 
@@ -142,12 +142,13 @@ def gated(source, target, as_superuser):
 
 @pytest.fixture
 def started():
-    """Return a function: pg_clone in a process of its own that does not outlive the test."""
+    """Return a function: a module in a process of its own that does not outlive the test."""
     children = []
 
-    def start(**params):
+    def start(module="pg_clone", **params):
         child = subprocess.Popen(
-            [sys.executable, "-c", RUN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", RUN.format(module=module)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
         )  # fmt: skip
         children.append(child)

@@ -160,7 +160,9 @@ class PostgresServer:
             argv = processes.unprivileged(
                 [str(program), "-D", str(self.data)], [program, self.data, self.socket_folder]
             )
-            self._process = processes.spawn(argv, self.log)
+            # libpq, with which one server follows another, looks for certificates in its home.
+            env = {**processes.environment(), "HOME": str(self.data)}
+            self._process = processes.spawn(argv, self.log, env)
         name = self.configuration.name
         processes.wait_until(self._started, timeout, f"{name}: the server takes connections")
 

@@ -13,7 +13,7 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg.crossing i
     request,
     session,
 )
-from ansible_collections.landbridge.migration.plugins.modules import pg_cutover
+from ansible_collections.landbridge.migration.plugins.modules import pg_cutover, pg_follow_info
 from tests.fix_crossing import SEQUENCES, hooked_cross
 
 pytestmark = pytest.mark.postgres
@@ -73,6 +73,21 @@ def test_sequences_go_on_where_they_were(followed):
     before = followed.rows("target", SEQUENCES)
     followed.cross("back")
     assert followed.rows("source", SEQUENCES) == before
+
+
+def test_after_a_crossing_the_guards_watch_the_way_back(followed, run_module, eventually):
+    followed.cross("forward")
+    asked = {"source": followed.source, "target": followed.target, "direction": "back"}
+
+    def guards():
+        result = run_module(pg_follow_info, **asked, watch_s=0)
+        return {each["code"]: each for each in result["guards"]}
+
+    eventually(lambda: guards() == {}, 20)
+    with psycopg.connect(**followed.target) as conn:
+        conn.execute("ALTER TABLE public.t ADD note text")
+    assert "column public.t.note added" in guards()["ddl"]["message"]
+    assert guards()["ddl"]["message"].startswith("target: ")
 
 
 # The module.

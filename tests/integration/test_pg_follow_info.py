@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow import (
     address,
+    applied,
     canary,
     conflict,
     fingerprint,
@@ -196,13 +197,12 @@ def test_the_row_that_stopped_a_subscription_is_named(
         assert finding["severity"] == "blocker"
         assert "INSERT into public.t (id = 5): duplicate key value" in finding["message"]
         assert "c4nary" not in str(finding)
-        [one] = followed.info()["links"]
-        assert (one["state"], one["errors"]) == ("stopped", 1)
+        assert eventually(lambda: followed.info()["links"][0]["state"] == "blocked", 20)
+        assert followed.info()["links"][0]["errors"] >= 1
         left = followed.subscriber.execute("SELECT id FROM public.t").fetchall()
         assert left == [(5,)]
-        skip = finding["remedy"].split("with ")[1].split(",")[0]
-        followed.subscriber.execute(skip)
-        link.enable(followed.subscriber, followed.link)
+        lsn = finding["remedy"].split("skip_lsn: ")[1].split(")")[0]
+        applied.skip(followed.subscriber, followed.link.name, lsn)
         followed.arrived()
         assert "apply_error" not in followed.guards()
 

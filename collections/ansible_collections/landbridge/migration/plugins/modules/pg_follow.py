@@ -93,7 +93,8 @@ options:
   skip_lsn:
     description: >-
       The transaction to leave out, by its finish position, if it is the one that a subscription
-      cannot apply. The error of an earlier run names it with its first rows.
+      cannot apply. The error of an earlier run names it. Its changes are missing on the target
+      then, all of them.
     type: str
   jobs:
     description: >-
@@ -219,8 +220,8 @@ findings_count:
 evidence:
   description: >-
     What proves the copy, and how far behind the target is; empty unless the state is following, and
-    in check mode. If a subscription cannot apply a transaction, the task fails and C(blocked) names
-    it with its first rows.
+    in check mode. If a subscription cannot apply a change, the task fails, and C(blocked) names the
+    change, the server's words for it and the finish position of its transaction.
   returned: always
   type: dict
   sample: {tables_count: 212, rows: 6012345, bytes: 1395864371, epochs_count: 1, lag_bytes: 5120,

@@ -84,8 +84,8 @@ summary:
 links:
   description: >-
     Each epoch of the direction, the oldest first. Its C(state) is C(following), C(waiting) (no
-    worker applies just now), C(stopped) (the subscription is disabled) or C(broken) (a part of it
-    is missing or lost).
+    worker applies just now), C(blocked) (a change cannot be applied), C(stopped) (the subscription
+    is disabled) or C(broken) (a part of it is missing or lost).
   returned: success
   type: list
   elements: dict

@@ -71,6 +71,11 @@ class PgBouncer:
         self._second: Console | None = None
         self._files: dict[str, IniFile] = {}
 
+    def open(self) -> None:
+        """Open the console now instead of with the first verb."""
+        with self._lost_together():
+            self._console()
+
     def close(self) -> None:
         self._close_sessions()
         for file in self._files.values():
@@ -265,9 +270,10 @@ class PgBouncer:
 
 @contextmanager
 def opened(server: Mapping[str, Any], config_file: str | None) -> Iterator[PgBouncer]:
-    """Yield a driver whose sessions are closed when the block ends."""
+    """Yield a driver that reaches its console, closed when the block ends."""
     pooler = PgBouncer(server, config_file)
     try:
+        pooler.open()
         yield pooler
     finally:
         pooler.close()

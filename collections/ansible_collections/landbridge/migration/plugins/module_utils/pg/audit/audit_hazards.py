@@ -126,17 +126,18 @@ HAZARDS: Mapping[str, Text] = {
     ),
     "unlogged_not_followed": Text(
         "warning",
-        "is unlogged and is not followed: it crosses in a final pass, if small",
-        "Truncate it if it can be made anew, or choose landbridge_mode: window.",
+        "is unlogged and is not followed: what is written to it after the copy stays behind",
+        "Nothing, if it can be made anew; else choose landbridge_mode: window.",
     ),
     "large_objects_not_followed": Text(
         "warning",
-        "large objects are not followed: they cross in a final pass, if small",
-        "Choose landbridge_mode: window if they are many or change often.",
+        "large objects are not followed: what is written to them after the copy stays behind",
+        "Choose landbridge_mode: window, unless nothing changes them meanwhile.",
     ),
     "extension_rows": Text(
         "warning",
-        "holds rows of an extension's and is not followed: it crosses in a final pass",
+        "holds rows of an extension's and is not followed: what is written to it after the copy"
+        " stays behind",
         "Change nothing there while the database is followed.",
     ),
     "matview_not_followed": Text(

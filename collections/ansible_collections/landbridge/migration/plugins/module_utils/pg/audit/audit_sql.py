@@ -126,5 +126,10 @@ def hazards_query(version: int, mode: str) -> str:
     if version < REMOVED_BEFORE:
         queries.append(REMOVED)
     queries += LIVE if mode == "live" else [UNLOGGED]
-    bracketed = (f"({query.format_map(MACROS)})" for query in queries)
+    words = {
+        **MACROS,
+        "generated": "a.attgenerated" if version >= 120000 else "''",
+        "key_columns": "i.indnkeyatts" if version >= 110000 else "i.indnatts",
+    }
+    bracketed = (f"({query.format_map(words)})" for query in queries)
     return "\nUNION ALL\n".join(bracketed)

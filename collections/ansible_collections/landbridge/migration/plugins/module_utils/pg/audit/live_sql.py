@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Queries that matter in live mode only: objects that cannot be followed, and a server's room.
 
-What not every major has is read through to_jsonb(), which gives NULL for a column that is missing.
+``{generated}`` and ``{key_columns}`` are columns that not every major has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from __future__ import annotations
 # expressions or on columns that may be NULL. An update of a table without identity fails on the
 # source itself.
 IDENTITY = """\
-WITH RECURSIVE unequal AS (
+WITH RECURSIVE built AS (
+    SELECT typbasetype AS part, oid AS whole FROM pg_type WHERE typtype = 'd'
+    UNION ALL SELECT oid, typarray FROM pg_type WHERE typarray <> 0
+    UNION ALL
+    SELECT a.atttypid, c.reltype FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+     WHERE c.reltype <> 0 AND a.attnum > 0 AND NOT a.attisdropped),
+unequal AS (
     SELECT t.oid FROM pg_type t
      WHERE t.typtype = 'b' AND NOT (t.typlen = -1 AND t.typelem <> 0)
        AND NOT EXISTS (
@@ -23,39 +29,33 @@ WITH RECURSIVE unequal AS (
                   SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.casttarget = o.opcintype
                      AND k.castmethod = 'b' AND k.castcontext = 'i')))
     UNION
-    SELECT t.oid FROM unequal u JOIN pg_type t
-        ON (t.typtype = 'd' AND t.typbasetype = u.oid)
-        OR (t.typtype = 'b' AND t.typlen = -1 AND t.typelem = u.oid)
-        OR (t.typtype = 'c' AND EXISTS (
-            SELECT FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.atttypid = u.oid
-               AND a.attnum > 0 AND NOT a.attisdropped))),
-usable AS (
+    SELECT whole FROM unequal JOIN built ON part = oid),
+keys AS (
     SELECT i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident,
-           (SELECT count(*) FROM unnest(i.indkey) WITH ORDINALITY k(attnum, n)
-              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-             WHERE n <= coalesce((to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts)
-               AND to_jsonb(a) ->> 'attgenerated' <> '') AS generated
-      FROM pg_index i
-     WHERE i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL
-       AND i.indexprs IS NULL AND NOT EXISTS (
-           SELECT FROM unnest(i.indkey) WITH ORDINALITY k(attnum, n)
-             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-            WHERE n <= coalesce((to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts)
-              AND NOT a.attnotnull)),
-followed AS (
-    SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relreplident,
-           p.generated > 0 AS generated_primary, p.indexrelid IS NOT NULL AS primary_key,
-           coalesce(r.generated > 0, false) AS generated_chosen,
-           EXISTS (SELECT FROM usable u WHERE u.indrelid = c.oid AND u.generated = 0) AS indexed,
-           EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
-                      AND NOT a.attisdropped AND a.atttypid IN (SELECT oid FROM unequal)
-                      AND coalesce(to_jsonb(a) ->> 'attgenerated', '') = '') AS unequal,
-           EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
-                      AND NOT a.attisdropped AND to_jsonb(a) ->> 'attgenerated' = 's')
+           bool_and(a.attnotnull) AS fit, bool_or({generated} <> '') AS generated
+      FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k(attnum, n)
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+     WHERE n <= {key_columns} AND i.indisunique AND i.indimmediate AND i.indisvalid
+       AND i.indpred IS NULL AND i.indexprs IS NULL
+     GROUP BY 1, 2, 3, 4),
+told AS (
+    SELECT indrelid,
+           bool_or(indisprimary) AS primary_key,
+           bool_or(indisprimary AND generated) AS generated_primary,
+           bool_or(indisreplident AND generated) AS generated_chosen,
+           bool_or(NOT generated) AS indexed
+      FROM keys WHERE fit GROUP BY 1),
+columns AS (
+    SELECT a.attrelid,
+           bool_or(u.oid IS NOT NULL AND {generated} = '') AS unequal,
+           bool_or({generated} = 's')
                AND current_setting('server_version_num')::int >= 180000 AS unsent
+      FROM pg_attribute a LEFT JOIN unequal u ON u.oid = a.atttypid
+     WHERE a.attnum > 0 AND NOT a.attisdropped GROUP BY 1),
+followed AS (
+    SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relreplident, t.*, k.*
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      LEFT JOIN usable p ON p.indrelid = c.oid AND p.indisprimary
-      LEFT JOIN usable r ON r.indrelid = c.oid AND r.indisreplident
+      LEFT JOIN told t ON t.indrelid = c.oid LEFT JOIN columns k ON k.attrelid = c.oid
      WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND {user_schema} AND {own:pg_class c.oid}),
 judged AS (
     SELECT name, CASE

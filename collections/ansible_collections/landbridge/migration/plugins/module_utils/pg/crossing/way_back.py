@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import PreconditionError
 from ..finding import Finding
-from ..follow import address, applying, link, replication_role
+from ..follow import address, applying, fingerprint, link, replication_role
 from ..follow.ending import drop
 from ..follow.link import SCHEMA, Link
 from ..follow.observed import LinkState
@@ -87,6 +87,8 @@ def make(
             giver.name, conn, back, way, run_as_owner=as_owner, enabled=False
         )
     )
+    taken = taker.do(fingerprint.take)
+    giver.do(lambda conn: fingerprint.keep(conn, back, taken, anew=True))
     return replication_role.finding(login)
 
 

@@ -1,11 +1,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which row stopped a subscription, and why: found without the server's log, which is not ours.
+"""Which row stops a subscription, and why: found without the server's log, which is not ours.
 
-A subscription that stopped at an error counts it and says no more. Its slot still has the
-transaction, though: it is read there without being consumed, and done once more on the subscriber
-in a transaction that is rolled back. What fails then is what failed before, in the server's own
-words. Transactions that were applied and not yet confirmed come first in the slot: a row that is
-there already, in all its values, was one of those.
+A subscription that meets an error counts it, tries again after some seconds and says no more. Its
+slot still has the transaction, though: it is read there without being consumed, and done once more
+on the subscriber in a transaction that is rolled back. What fails then is what failed before, in
+the server's own words. Transactions that were applied and not yet confirmed come first in the slot
+and are passed over; where the subscriber does not tell which those are, a row that is there
+already, in all its values, was one of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .pgoutput import Change, Relation, Row, transactions
+from ...waiting import Deadline
+from . import applied
+from .pgoutput import Change, Relation, Row, Transaction, transactions
 
 try:
     import psycopg
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 # Looked at: a transaction that is larger is found, after this much of it, by no one here.
 MOST_CHANGES = 1000
 MOST_MESSAGES = 5000
-PATIENCE = "5s"
+PATIENCE_S = 5
+PATIENCE = f"{PATIENCE_S}s"
 
 PEEK = """\
 SELECT data
@@ -38,6 +42,13 @@ SELECT data
 # What came from this subscriber itself is not sent back to it.
 ORIGIN = ", 'origin', 'none'"
 ORIGIN_SINCE = 160000
+
+# Classes of errors that say nothing of the change: it waited in vain, or the server had no room.
+PASSING = ("40", "53", "55", "57")
+
+HAS_TRIGGERS = """\
+SELECT FROM pg_trigger WHERE tgrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))
+   AND NOT tgisinternal LIMIT 1"""
 
 SHOWN = 80  # characters of a key's value
 
@@ -67,9 +78,16 @@ def find(publisher: Connection, subscriber: Connection, name: str) -> Conflict |
             publisher.execute(f"SET LOCAL statement_timeout = '{PATIENCE}'".encode())
             peek = PEEK.format(origin=_origin(publisher)).encode()
             rows = publisher.execute(peek, [name, MOST_CHANGES, name, MOST_MESSAGES]).fetchall()
+        after = applied.read(subscriber, name)
+        skipped = applied.read_skip(subscriber, name)
         with subscriber.transaction(force_rollback=True):
             subscriber.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'".encode())
-            return _first_failing(subscriber, [bytes(data) for (data,) in rows])
+            coming = [
+                each
+                for each in transactions(bytes(data) for (data,) in rows)
+                if applied.number(each.final_lsn) >= after and each.final_lsn != skipped
+            ]
+            return _first_failing(subscriber, coming)
     except psycopg.Error:
         if publisher.broken or subscriber.broken:
             raise
@@ -80,10 +98,13 @@ def _origin(publisher: Connection) -> str:
     return ORIGIN if publisher.info.server_version >= ORIGIN_SINCE else ""
 
 
-def _first_failing(subscriber: Connection, messages: Sequence[bytes]) -> Conflict | None:
+def _first_failing(subscriber: Connection, coming: Sequence[Transaction]) -> Conflict | None:
     silenced: set[str] = set()
-    for transaction in transactions(messages):
+    deadline = Deadline(PATIENCE_S)
+    for transaction in coming:
         for change in transaction.changes:
+            if deadline.passed:  # the worker waits for the rows that this has touched
+                return None
             if (table := str(change.relation)) not in silenced:
                 _silence(subscriber, change.relation)
                 silenced.add(table)
@@ -94,6 +115,8 @@ def _first_failing(subscriber: Connection, messages: Sequence[bytes]) -> Conflic
 
 def _silence(subscriber: Connection, relation: Relation) -> None:
     """Let no trigger of the user's do anything, as it would not when a change is applied."""
+    if subscriber.execute(HAS_TRIGGERS, [relation.nspname, relation.relname]).fetchone() is None:
+        return  # a lock on the whole table is spared
     statement = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(_table(relation))
     try:
         with subscriber.transaction():
@@ -114,7 +137,7 @@ def _error_of(subscriber: Connection, change: Change) -> str:
     except psycopg.Error as exc:
         if subscriber.broken:
             raise
-        return _words(exc)
+        return "" if (exc.sqlstate or "").startswith(PASSING) else _words(exc)
     return ""
 
 
@@ -132,8 +155,8 @@ def _statement(change: Change) -> tuple[sql.Composed, list[Any]]:
         values = sql.SQL(", ").join(sql.Placeholder() * len(change.row))
         insert = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})")
         return insert.format(table, names, values), list(change.row.values())
-    where = sql.SQL(" AND ").join(map(_equal, change.key))
-    key = list(change.key.values())
+    where = sql.SQL(" AND ").join(_equal(*each) for each in change.key.items())
+    key = [value for value in change.key.values() if value is not None]
     if change.kind == "DELETE":
         return sql.SQL("DELETE FROM {} WHERE {}").format(table, where), key
     assigned = sql.SQL(", ").join(sql.SQL("{} = %s").format(_name(name)) for name in change.row)
@@ -141,8 +164,9 @@ def _statement(change: Change) -> tuple[sql.Composed, list[Any]]:
     return update, [*change.row.values(), *key]
 
 
-def _equal(name: str) -> sql.Composed:
-    return sql.SQL("{} IS NOT DISTINCT FROM %s").format(_name(name))
+def _equal(name: str, value: str | None) -> sql.Composed:
+    # IS NOT DISTINCT FROM would use no index.
+    return sql.SQL("{} IS NULL" if value is None else "{} = %s").format(_name(name))
 
 
 def _table(relation: Relation) -> sql.Identifier:

@@ -30,17 +30,18 @@ SELECT pubname::text, pubinsert AND pubupdate AND pubdelete, pubtruncate
 SELECT pubname::text, format('%I.%I', schemaname, tablename) FROM pg_publication_tables
  WHERE pubname ~ {named} AND schemaname <> 'landbridge'""",
     "unpublished": """\
+WITH RECURSIVE listed AS (
+    SELECT DISTINCT schemaname, tablename FROM pg_publication_tables WHERE pubname ~ {named}),
+covered AS (
+    SELECT c.oid FROM listed JOIN pg_namespace n ON n.nspname = schemaname
+      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = tablename
+    UNION
+    SELECT inhrelid FROM covered JOIN pg_class p ON p.oid = covered.oid AND p.relkind = 'p'
+      JOIN pg_inherits ON inhparent = p.oid)
 SELECT format('%I.%I', n.nspname, c.relname)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND {user_schema} AND {own:pg_class c.oid}
-   AND NOT EXISTS (
-       WITH RECURSIVE above AS (
-           SELECT c.oid UNION SELECT inhparent FROM above JOIN pg_inherits ON inhrelid = above.oid
-            WHERE EXISTS (SELECT FROM pg_class p WHERE p.oid = inhparent AND p.relkind = 'p'))
-       SELECT FROM above JOIN pg_class a ON a.oid = above.oid
-         JOIN pg_namespace an ON an.oid = a.relnamespace
-         JOIN pg_publication_tables t ON t.schemaname = an.nspname AND t.tablename = a.relname
-        WHERE t.pubname ~ {named})""",
+   AND c.oid NOT IN (SELECT oid FROM covered)""",
     "delaying": DELAYING.replace("interval '1 minute'", "interval '{long_s} s'")
     + """
 UNION ALL

@@ -142,9 +142,16 @@ def read_touched(publisher: Connection) -> list[tuple[str, int, int]]:
     return publisher.execute(TOUCHED.encode()).fetchall()
 
 
-def keep(subscriber: Connection, link: Link, fingerprint: Fingerprint) -> None:
-    """Remember the publisher as it was at its snapshot, unless that is remembered already."""
+def keep(
+    subscriber: Connection, link: Link, fingerprint: Fingerprint, *, anew: bool = False
+) -> None:
+    """Remember the publisher as it was at its snapshot, unless that is remembered already.
+
+    :param anew: both sides are level now, such as before a crossing: forget what was before.
+    """
     subscriber.execute(MEMORY.encode())
+    if anew:
+        subscriber.execute(FORGET, [link.digest])
     subscriber.execute(KEEP, [link.digest, fingerprint.to_json()])
 
 

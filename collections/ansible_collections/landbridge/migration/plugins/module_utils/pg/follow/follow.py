@@ -61,7 +61,7 @@ def follow(request: Request, progress: Progress) -> Followed:
         if request.check_mode:
             return _predicted(request, progress, found, plan, changes)
         if request.skip_lsn:
-            _skip(sides, found, request.skip_lsn)
+            blocked.skip(sides, [state.link for state in found.links], request.skip_lsn)
         epoch = Epoch(links, progress)
         copied = clone(request.copy(epoch.snapshot, epoch), progress)
         made = _converge(links)
@@ -129,13 +129,6 @@ class _Unheard:
     def quiet(self) -> None: ...
 
     def done(self, part_id: str) -> None: ...
-
-
-def _skip(sides: Sides, found: Found, lsn: str) -> None:
-    """Leave out a transaction that a disabled subscription cannot apply."""
-    for state in found.links:
-        if state.subscription and not state.enabled:
-            blocked.skip(sides, state.link, lsn)
 
 
 def _converge(links: Links) -> bool:

@@ -253,21 +253,25 @@ def subscribe(
     except psycopg.Error as exc:
         if not (exc.sqlstate or "").startswith(CONNECTION_EXCEPTION):
             raise
-        raise unreached(side, publisher, exc) from exc
+        message = exc.diag.message_primary or str(exc)
+        raise unreached(side, publisher, message, exc.sqlstate) from exc
     finally:
         if not conn.broken:
             conn.execute(CONNINFO, [""])
 
 
 def _options(link: Link, server_version: int, *, run_as_owner: bool) -> str:
+    """Return a subscription's options.
+
+    Not disable_on_error: a connection that is lost is such an error too (start_apply() in
+    worker.c), and nobody would be there to enable it again while the publisher's log grows.
+    """
     options = {
         "create_slot": "false",
         "slot_name": literal(link.slot).replace("'", "''"),  # within format()'s literal
         "copy_data": "false",
         "streaming": "true",  # a large transaction comes as it is made, not when it ends
     }
-    if server_version >= 150000:
-        options["disable_on_error"] = "true"
     if server_version >= 160000:
         options |= {"origin": "none", "run_as_owner": str(run_as_owner).lower()}
     if server_version < 140000:
@@ -275,14 +279,17 @@ def _options(link: Link, server_version: int, *, run_as_owner: bool) -> str:
     return ", ".join(f"{name} = {value}" for name, value in options.items())
 
 
-def unreached(side: str, publisher: Mapping[str, Any], exc: psycopg.Error) -> PreconditionError:
-    message = " ".join((exc.diag.message_primary or str(exc)).split())
+def unreached(
+    side: str, publisher: Mapping[str, Any], message: str, sqlstate: str | None
+) -> PreconditionError:
+    """Return the error of a server that does not reach the publisher, in its own words."""
+    message = " ".join(message.split())
     return PreconditionError(
         f"{side}: its server does not reach {publisher['host']}, port {publisher['port']}, as"
         f" {publisher['user']} with sslmode {publisher['sslmode']}: {message}",
         hint="Let that server in at the other's firewall, and name in addresses the host, sslmode"
         " and sslrootcert that hold there: a certificate's file must be on that server's host.",
-        sqlstate=exc.sqlstate,
+        sqlstate=sqlstate,
     )
 
 

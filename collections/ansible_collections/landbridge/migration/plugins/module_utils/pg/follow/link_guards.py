@@ -87,8 +87,10 @@ def _growth(side: str, slot: Slot, severity: Severity, what: str) -> Finding:
 
 def _subscription(watched: Watched, subscription: Subscription) -> Iterator[Finding]:
     name, other = subscription.name, watched.sides[1]
-    if not subscription.enabled:
-        if subscription.errors or name in watched.conflicts:
+    if name in watched.conflicts:
+        yield _apply_error(watched, name)
+    elif not subscription.enabled:
+        if subscription.errors:
             yield _apply_error(watched, name)
         else:
             yield blocker(
@@ -115,14 +117,14 @@ def _subscription(watched: Watched, subscription: Subscription) -> Iterator[Find
 
 def _apply_error(watched: Watched, name: str) -> Finding:
     known = watched.conflicts.get(name)
-    skip = f" (lsn = '{known.final_lsn}')" if known else " by the LSN that is in its log"
+    lsn = known.final_lsn if known else "the position that is in the server's log"
     return blocker(
         "apply_error",
         name,
-        f"{watched.sides[1]}: the subscription {name} has stopped at an error: "
+        f"{watched.sides[1]}: the subscription {name} cannot apply a change: "
         + (str(known) if known else "which one is in the server's log alone"),
-        "Correct the row on the subscriber and run dataxfer again; or leave that transaction out"
-        f" with ALTER SUBSCRIPTION {name} SKIP{skip}, and have pg_verify repair what it changed.",
+        "Correct the row on the subscriber and run dataxfer again; or leave the whole transaction"
+        f" out (pg_follow with skip_lsn: {lsn}), and have pg_verify repair what it changed.",
     )
 
 

@@ -9,24 +9,11 @@ from dataclasses import dataclass, field
 from ...waiting import Deadline, pauses, wait_for
 from ..connection import translated
 from ..finding import Finding
-from . import address, applying, link, replication_role
+from . import address, applying, ending, link, reach, replication_role
 from .identity import Name
-from .link import SUBSCRIBE, Link
-from .observed import LinkState
+from .link import Link
 from .request import Request
 from .sides import Sides
-
-try:
-    import psycopg
-    from psycopg import conninfo
-except ImportError:
-    pass  # reported by connection.connect()
-
-# Connects to the publisher and asks it for what it does not have: made and rolled back. Nothing
-# else tells whether the target's server reaches the source's, and after the copy is too late.
-PROBE = "landbridge_probe"
-PROBE_OPTIONS = """\
-connect = true, create_slot = false, enabled = false, copy_data = false, slot_name = NONE"""
 
 STILL_S = 60.0
 
@@ -84,35 +71,22 @@ class Links:
     def discard(self, links: Iterable[Link]) -> None:
         """Drop all that is there of links, on both sides."""
         for each in links:
-            with translated("target"):
-                link.unsubscribe(self.sides.target, each)
-            with translated("source"):
-                link.unpublish(self.sides.source, each)
-                replication_role.converge_absent(self.sides.source, each)
+            with translated("source or target"):
+                ending.drop(self.sides.source, self.sides.target, each)
 
 
 def check_reach(sides: Sides, request: Request) -> None:
-    """Raise PreconditionError if the target's server does not reach the source's."""
+    """Raise PreconditionError if the target's server does not reach the source's.
+
+    After the copy would be late to hear of it.
+    """
     password = str(request.source.get("password") or "")
     login = replication_role.Login(str(request.source["user"]), password, own=False)
     publisher = address.seen(request.source, request.addresses.get("source"), login)
-    statement = SUBSCRIBE.format(name=PROBE, options=PROBE_OPTIONS)
-    target = sides.target
     with translated("target"):
-        try:
-            with target.transaction(force_rollback=True):
-                target.execute("SET LOCAL client_min_messages = error")
-                target.execute(link.CONNINFO, [conninfo.make_conninfo(**publisher)])
-                target.execute(statement.encode())
-        except psycopg.Error as exc:
-            if not (exc.sqlstate or "").startswith(link.CONNECTION_EXCEPTION):
-                raise
-            raise link.unreached("target", publisher, exc) from exc
-
-
-def following(states: Iterable[LinkState]) -> list[Link]:
-    """Return the links whose changes come."""
-    return [state.link for state in states if state.following]
+        tried = reach.attempt(sides.target, publisher)
+    if tried.sqlstate is not None:
+        raise link.unreached("target", publisher, tried.message, tried.sqlstate)
 
 
 def names_of(tables: Iterable[tuple[str, Name]], oids: Iterable[str]) -> list[Name]:

@@ -10,7 +10,7 @@ from ...errors import PreconditionError
 from ..clone import options as clone_options
 from ..clone.progress import Progress
 from .address import addresses_spec
-from .blocked import LSN
+from .applied import LSN
 from .follow import Followed, follow, remove, stop
 from .observed import LinkState
 from .request import MB, Request

@@ -20,6 +20,7 @@ from .sides import Sides
 
 READINGS = 3  # that many small ones after each other are steady
 BETWEEN_S = 0.3
+LOOK_S = 0.5  # how often it is looked whether a subscription still follows
 WINDOW = 20
 
 
@@ -84,19 +85,27 @@ def read(sides: Sides, request: Request) -> Lag:
 
 
 def beat(sides: Sides, links: Sequence[Link], deadline: Deadline) -> float | None:
-    """Return how long a write to the source takes to arrive by every link."""
+    """Return how long a write to the source takes to arrive by every link; None if too long."""
     tokens = {link: canary.new_token() for link in links}
     statements = [canary.beat_statement(link, token) for link, token in tokens.items()]
     started = time.monotonic()
     with translated("source"):
         sides.source.execute("; ".join(statements).encode())
-    try:
-        with translated("target"):
-            for link, token in tokens.items():
-                canary.wait_arrived(sides.target, link, token, deadline)
-    except DeadlineError:
+    if not all(_arrives(sides, link, token, deadline) for link, token in tokens.items()):
         return None
     return time.monotonic() - started
+
+
+def _arrives(sides: Sides, link: Link, token: str, deadline: Deadline) -> bool:
+    """Wait for a write; raise NotConvergedError as soon as nothing comes any more."""
+    while not deadline.passed:
+        try:
+            with translated("target"):
+                canary.wait_arrived(sides.target, link, token, deadline.within(LOOK_S))
+            return True
+        except DeadlineError:
+            _check(sides.links(), sides)
+    return False
 
 
 def _within(lag: Lag, request: Request) -> bool:
@@ -106,9 +115,14 @@ def _within(lag: Lag, request: Request) -> bool:
 
 
 def _check(states: Sequence[LinkState], sides: Sides) -> None:
-    """Raise NotConvergedError if a subscription was stopped, by an error or by somebody."""
+    """Raise NotConvergedError if a subscription is stopped, by an error or by somebody."""
     for state in states:
         if state.slot is None or state.subscription is None:
             raise NotConvergedError(f"target: {state.link.name} is not all there any more")
         if not state.enabled:
-            raise blocked.error(blocked.read(sides, state.link))
+            raise NotConvergedError(
+                f"target: somebody has disabled {state.link.name}",
+                hint="Run pg_follow again to enable it.",
+            )
+        if not state.slot.active and (found := blocked.read(sides, state.link)):
+            raise blocked.error(found)

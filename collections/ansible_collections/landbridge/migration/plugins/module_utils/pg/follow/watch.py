@@ -18,7 +18,7 @@ from ..connection import connect, translated
 from ..finding import Finding
 from . import conflict, facts, fingerprint
 from .conflict import Conflict
-from .facts import Publisher, Subscriber
+from .facts import Subscriber
 from .guards import guards
 from .lag import Lag, lag
 from .link import between, identify, parse
@@ -56,10 +56,8 @@ class Seen:
 
     def links(self) -> list[dict[str, Any]]:
         """Return each epoch's state, oldest first."""
-        publisher, subscriber = self.watched.publisher, self.watched.subscriber
-        names = {*publisher.slots, *subscriber.subscriptions}
-        ordered = sorted(names, key=lambda name: _epoch(name))
-        return [_link(name, publisher, subscriber) for name in ordered]
+        ordered = sorted(self.watched.names, key=_epoch)
+        return [_link(name, self.watched) for name in ordered]
 
     def figures(self) -> dict[str, Any]:
         """Return the lag and what the slots keep."""
@@ -100,25 +98,30 @@ def _epoch(name: str) -> int:
     return found.epoch if found else 0
 
 
-def _link(name: str, publisher: Publisher, subscriber: Subscriber) -> dict[str, Any]:
-    slot, subscription = publisher.slots.get(name), subscriber.subscriptions.get(name)
+def _link(name: str, watched: Watched) -> dict[str, Any]:
+    slot = watched.publisher.slots.get(name)
+    subscription = watched.subscriber.subscriptions.get(name)
     return {
         "name": name,
         "epoch": _epoch(name),
-        "state": _state(name, publisher, subscriber),
-        "lag_bytes": max(0, publisher.written - slot.applied) if slot else 0,
+        "state": _state(name, watched),
+        "lag_bytes": max(0, watched.publisher.written - slot.applied) if slot else 0,
         "slot_bytes": slot.retained_bytes if slot else 0,
         "errors": subscription.errors if subscription else 0,
     }
 
 
-def _state(name: str, publisher: Publisher, subscriber: Subscriber) -> str:
-    """Return ``following``, ``waiting`` (no worker just now), ``stopped`` or ``broken``."""
-    slot, subscription = publisher.slots.get(name), subscriber.subscriptions.get(name)
-    if slot is None or slot.reason or subscription is None or name not in publisher.publications:
+def _state(name: str, watched: Watched) -> str:
+    """Return what RETURN of pg_follow_info tells of a link's state."""
+    slot = watched.publisher.slots.get(name)
+    subscription = watched.subscriber.subscriptions.get(name)
+    published = name in watched.publisher.publications
+    if slot is None or slot.reason or subscription is None or not published:
         return "broken"
     if not subscription.enabled:
         return "stopped"
+    if name in watched.conflicts:
+        return "blocked"
     return "following" if subscription.pid and slot.active else "waiting"
 
 
@@ -198,6 +201,6 @@ def _changes(
 def _conflicts(
     publisher: Connection, subscriber: Connection, there: Subscriber
 ) -> dict[str, Conflict]:
-    stopped = [each for each in there.subscriptions.values() if not each.enabled and each.errors]
-    found = {each.name: conflict.find(publisher, subscriber, each.name) for each in stopped}
+    idle = [each for each in there.subscriptions.values() if each.pid is None]
+    found = {each.name: conflict.find(publisher, subscriber, each.name) for each in idle}
     return {name: known for name, known in found.items() if known}
