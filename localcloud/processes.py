@@ -65,7 +65,7 @@ def environment() -> dict[str, str]:
 
 
 def spawn(
-    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None, cwd: Path = Path("/")
 ) -> subprocess.Popen[bytes]:
     """Start ``argv`` in a session of its own, its output appended to ``log`` (0600)."""
     with open(log, "ab", opener=_private) as output:  # Path.open has no opener
@@ -74,7 +74,7 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd="/",
+            cwd=cwd,
             env=dict(environment() if env is None else env),
             start_new_session=True,
         )
