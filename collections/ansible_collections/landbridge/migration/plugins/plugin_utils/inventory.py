@@ -57,8 +57,9 @@ DATABASE = {
     "database_pooler", "database_pooler_name", "database_insert_only",
 }  # fmt: skip
 LANDBRIDGE = {
-    "landbridge_answers", "landbridge_bin_dir", "landbridge_checklist", "landbridge_finalize",
-    "landbridge_carry_limit_mb", "landbridge_gate_policy", "landbridge_go", "landbridge_hooks", "landbridge_journal",
+    "landbridge_answers", "landbridge_bin_dir", "landbridge_carry_limit_mb",
+    "landbridge_checklist", "landbridge_finalize",
+    "landbridge_gate_policy", "landbridge_go", "landbridge_hooks", "landbridge_journal",
     "landbridge_journal_dbname", "landbridge_local_home", "landbridge_migration",
     "landbridge_mode", "landbridge_on_failure", "landbridge_redo", "landbridge_rehearsal",
     "landbridge_role_map", "landbridge_role_passwords", "landbridge_state_dir",

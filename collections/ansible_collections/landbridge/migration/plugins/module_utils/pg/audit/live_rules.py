@@ -132,7 +132,7 @@ def _short(
 
 
 def _set(side: str, parameter: str) -> str:
-    """Return how a parameter that needs a restart is set: the source's server is not ours to set."""
+    """Return how a parameter that needs a restart is set; the source's server is not ours."""
     if side == "target":
         return (
             f"Add {parameter} to the server's postgres_parameters in the inventory, with"
