@@ -15,7 +15,7 @@ CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/landbridge
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV) ## Make .venv from requirements.lock (done by itself where needed)
@@ -42,7 +42,7 @@ demo: $(VENV) ## Move six databases between two local clouds and prove nothing i
 	@scripts/demo
 
 .PHONY: test
-test: $(VENV) $(BINARIES) $(BROWSER) ## Run every check and test below
+test: $(VENV) $(BINARIES) $(BROWSER) .venv/.go ## Run every check and test below
 	@.venv/bin/python scripts/tests.py all
 
 .PHONY: check
@@ -53,7 +53,7 @@ check: $(VENV) ## Linters, types, unit and contract tests: under a minute
 unit: $(VENV) ## Pure functions on values; ARGS= goes to pytest here and below
 integration: $(VENV) $(BINARIES) $(BROWSER) ## Each module, and the local cloud, on real servers
 molecule: $(VENV) ## Each scenario; ARGS='-s NAME' runs one
-fault: $(VENV) $(BINARIES) ## Processes killed, links cut, disks full: nothing lost, nothing twice
+fault: $(VENV) $(BINARIES) .venv/.go ## Processes killed, links cut, disks full: nothing lost, nothing twice
 e2e: $(VENV) $(BROWSER) ## The demo and the stages, as a user runs them
 unit integration molecule fault e2e:
 	@.venv/bin/python scripts/tests.py $@ -- $(ARGS)
@@ -67,9 +67,12 @@ format: $(VENV) ## Format the code and fix what linters can
 docs: $(VENV) ## Write docs/reference from modules, roles and errors
 	@.venv/bin/python scripts/docs.py
 
-.PHONY: bench
-bench: $(VENV) .venv/.go ## Compare pg_clone with pg_dump and pg_restore; SCALE=0.02 tries it out
+.PHONY: bench bench-clone bench-crossing
+bench: bench-clone bench-crossing ## The two below; SCALE=0.02 tries them out
+bench-clone: $(VENV) .venv/.go ## Compare pg_clone with pg_dump and pg_restore
 	@.venv/bin/python -m bench.clone --scale $(or $(SCALE),1) $(ARGS)
+bench-crossing: $(VENV) .venv/.go ## Cross there and back under load: stalls, longest waits, losses
+	@.venv/bin/python -m bench.crossing $(if $(SCALE),--crossings 4) $(ARGS)
 
 .PHONY: lock
 lock: $(VENV) ## Pin the newest versions that pyproject.toml allows

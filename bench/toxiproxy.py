@@ -59,18 +59,33 @@ class Toxiproxy:
     def __init__(self, port: int) -> None:
         self._url = f"http://{HOST}:{port}"
 
-    def proxy(self, name: str, upstream_port: int, *, round_trip_ms: int = 0) -> int:
-        """Return the port of a new proxy to ``upstream_port``, as far away as ``round_trip_ms``."""
-        port = free_port([HOST])
-        upstream = f"{HOST}:{upstream_port}"
-        listening = {"name": name, "listen": f"{HOST}:{port}", "upstream": upstream}
+    def proxy(
+        self, name: str, upstream_port: int, *, host: str = HOST, round_trip_ms: int = 0
+    ) -> int:
+        """Return the port of a new proxy to ``upstream_port``, as far away as ``round_trip_ms``.
+
+        :param host: the loopback address of both: a certificate is for an address.
+        """
+        port = free_port([host])
+        listening = {
+            "name": name,
+            "listen": f"{host}:{port}",
+            "upstream": f"{host}:{upstream_port}",
+        }
         self._post("/proxies", {**listening, "enabled": True})
         if round_trip_ms:
             for stream in ("upstream", "downstream"):
-                toxic = {"type": "latency", "stream": stream, "name": f"latency_{stream}"}
-                attributes = {"latency": round_trip_ms // 2, "jitter": 0}
-                self._post(f"/proxies/{name}/toxics", {**toxic, "attributes": attributes})
+                self.poison(name, "latency", stream, latency=round_trip_ms // 2, jitter=0)
         return port
+
+    def poison(self, proxy: str, kind: str, stream: str, **attributes: int) -> None:
+        """Add a toxic to a proxy's connections, those that there are and those to come."""
+        toxic = {"type": kind, "stream": stream, "name": f"{kind}_{stream}"}
+        self._post(f"/proxies/{proxy}/toxics", {**toxic, "attributes": attributes})
+
+    def heal(self) -> None:
+        """Take every toxic from every proxy."""
+        self._post("/reset", {})
 
     def answers(self) -> bool:
         try:

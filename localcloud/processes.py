@@ -62,9 +62,10 @@ def own(path: Path) -> None:
 def environment() -> dict[str, str]:
     """Return what a server's process gets of our environment: nothing that could be secret.
 
-    A server that subscribes looks for certificates in its home, which may be no folder it can read.
+    It has no home: a server that connects to another one would look for a client's certificate
+    there, and fails at a home that is somebody else's.
     """
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/"}
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/dev/null"}
 
 
 def spawn(

@@ -47,23 +47,27 @@ class Part:
 
 
 def parts() -> list[Part]:
-    """Return every part, in the order of starting."""
+    """Return every part, in the order of starting.
+
+    First those for one core, the longest first: two always find a place side by side. Those for
+    all cores come after, one by one.
+    """
     check = frozenset({"check", "all"})
     rest = frozenset({"all"})
     on_servers = [f"tests/{name}" for name in ON_SERVERS if (ROOT / "tests" / name).is_dir()]
     return [
+        Part("contract-slow", (*PYTEST, "-m", "slow", "tests/contract"), 1, rest),
+        Part("molecule", ("scripts/molecule",), 1, rest),
+        Part("contract", (*PYTEST, "-m", "not slow", "tests/contract"), groups=check),
         Part("ansible-lint", ("ansible-lint", "--offline", "--nocolor", "-q"), groups=check),
-        Part("ruff", ("ruff", "check", "--quiet"), groups=check),
-        Part("ruff-format", ("ruff", "format", "--check", "--quiet"), groups=check),
-        Part("yamllint", ("yamllint", "--strict", "."), groups=check),
         Part("mypy", ("mypy",), groups=check),
         Part("unit", (*PYTEST, "tests/unit"), groups=check),
-        Part("contract", (*PYTEST, "-m", "not slow", "tests/contract"), groups=check),
-        Part("contract-slow", (*PYTEST, "-m", "slow", "tests/contract"), 1, rest),
+        Part("yamllint", ("yamllint", "--strict", "."), groups=check),
+        Part("ruff", ("ruff", "check", "--quiet"), groups=check),
+        Part("ruff-format", ("ruff", "format", "--check", "--quiet"), groups=check),
+        Part("e2e", (*PYTEST, *PARALLEL, "tests/e2e"), 2, rest),
         Part("integration", (*PYTEST, *PARALLEL, *on_servers), 2, rest),
         Part("fault", (*PYTEST, *PARALLEL, "tests/faults"), 2, rest),
-        Part("molecule", ("scripts/molecule",), 1, rest),
-        Part("e2e", (*PYTEST, *PARALLEL, "tests/e2e"), 2, rest),
     ]
 
 

@@ -10,14 +10,23 @@ from ansible.module_utils.testing import patch_module_args
 pytest_plugins = [
     "tests.fix_postgres",
     "tests.fix_clone",
-    "tests.fix_follow",
     "tests.fix_pooler",
     "tests.fix_traffic",
     "tests.fix_crossing",
 ]
 
+
+def pytest_addoption(parser):
+    parser.addoption("--all-faults", action="store_true", help="every fault at every step")
+
+
 # Waiting is scaled by this on a slow machine.
 SLOWNESS = float(os.environ.get("LANDBRIDGE_TEST_SLOWNESS", "1"))
+
+
+@pytest.hookimpl(trylast=True)  # after the random order
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")

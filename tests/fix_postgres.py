@@ -174,16 +174,17 @@ def target_server(postgres, target_major):
 @pytest.fixture
 def source(source_server):
     """A server dict of a fresh database, owned by the managed admin."""
-    yield from _database(source_server)
+    yield from fresh_database(source_server)
 
 
 @pytest.fixture
 def target(target_server):
     """A server dict of a fresh database on another server than the source's."""
-    yield from _database(target_server)
+    yield from fresh_database(target_server)
 
 
-def _database(server):
+def fresh_database(server):
+    """Yield a server dict of a fresh database; drop all that is new on the server then."""
     before = _objects(server)
     dbname = f"lb_{uuid.uuid4().hex[:12]}"
     with server.as_superuser() as conn:

@@ -61,9 +61,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def generate(here: Site, database: str, scale: float) -> float:
-    """Make a source database by its SQL file; return its size in MB."""
-    here.source.create(database)
+def generate(here: Site, name: str, database: str, scale: float) -> float:
+    """Make a source database by a database's SQL file; return its size in MB."""
+    here.source.create(name)
     amounts = {
         "accounts": ACCOUNTS * scale,
         "orders": ORDERS * scale,
@@ -73,9 +73,9 @@ def generate(here: Site, database: str, scale: float) -> float:
     given = [f"--set={name}={max(1, round(amount))}" for name, amount in amounts.items()]
     psql = str(binaries(MAJOR) / "psql")
     argv = [psql, "-qX", "--set=ON_ERROR_STOP=1", *given, "-f", str(HERE / f"{database}.sql")]
-    environment = here.source.to(database).environment()
+    environment = here.source.to(name).environment()
     subprocess.run(argv, env=environment, check=True, stdout=subprocess.DEVNULL)
-    (size,) = here.source.one(database, "SELECT pg_database_size(current_database())")
+    (size,) = here.source.one(name, "SELECT pg_database_size(current_database())")
     return float(size) / 1024 / 1024
 
 
@@ -83,27 +83,30 @@ def compare(here: Site, name: str, options: argparse.Namespace) -> Scenario:
     """Run all contenders in turns, the order turned round with every pair."""
     case = CASES[name]
     say(f"{name}: making the source")
-    size_mb = generate(here, case.database, options.scale)
+    size_mb = generate(here, name, case.database, options.scale)
     title = case.title.format(ms=options.round_trip_ms)
     scenario = Scenario(name, title, case.aim, size_mb)
     scenario.runs = {each: [] for each in contenders()}
     for pair in range(options.far_pairs if case.far else options.pairs):
         order = list(scenario.runs)
         for contender in order if pair % 2 == 0 else reversed(order):
-            measured = one_run(here, case, contender)
+            measured = one_run(here, scenario, contender, far=case.far)
             scenario.runs[contender].append(measured)
             say(f"{name}, pair {pair + 1}: {contender} {measured.elapsed_s:.1f} s")
         say(f"{name}, pair {pair + 1}: ratio {scenario.ratios()[-1]:.2f}")
     return scenario
 
 
-def one_run(here: Site, case: Case, contender: str) -> Measured:
+def one_run(here: Site, scenario: Scenario, contender: str, *, far: bool) -> Measured:
     """Copy into an empty database and see that all of it is there, analyzed."""
-    here.target.create(case.database)
-    source, target = here.roads(case.database, far=case.far)
-    measured = contenders()[contender](source, target, here.folder)
-    wanted = content(here.source, case.database)
-    found = content(here.target, case.database)
+    number = sum(len(runs) for runs in scenario.runs.values())
+    dbname = f"{scenario.name}-{number}"
+    here.target.create(dbname)
+    folder = here.folder / dbname
+    folder.mkdir()
+    measured = contenders()[contender](*here.roads(scenario.name, dbname, far=far), folder)
+    wanted = content(here.source, scenario.name)
+    found = content(here.target, dbname)
     if found != wanted:
         raise CommandError(f"{contender}: the target holds {found}, the source {wanted}")
     return measured

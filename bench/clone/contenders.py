@@ -56,26 +56,20 @@ def dump_restore(source: Road, target: Road, folder: Path) -> Measured:
     dumping = [program["pg_dump"], "-Fd", f"-j{DUMP_JOBS}", "-Z0", "-f", str(dump)]
     restoring = [program["pg_restore"], f"-j{RESTORE_JOBS}", "-d", target.dbname, str(dump)]
     analyzing = [program["vacuumdb"], "--analyze-only", f"-j{DUMP_JOBS}", target.dbname]
-    try:
-        measured = run(dumping, source.environment(), log)
-        measured = measured.plus(run(restoring, target.environment(), log))
-        return measured.plus(run(analyzing, target.environment(), log))
-    finally:
-        shutil.rmtree(dump, ignore_errors=True)
+    measured = run(dumping, source.environment(), log)
+    measured = measured.plus(run(restoring, target.environment(), log))
+    return measured.plus(run(analyzing, target.environment(), log))
 
 
 def pgcopydb(source: Road, target: Road, folder: Path) -> Measured:
     """Copy by pgcopydb clone, as many jobs as it has by default for tables and indexes."""
-    argv = [str(shutil.which("pgcopydb")), "clone", "--no-acl", "--restart", "--dir"]
+    argv = [str(shutil.which("pgcopydb")), "clone", "--no-acl", "--restart"]
     environment = {
         **source.environment(),
         "PGCOPYDB_SOURCE_PGURI": uri(source),
         "PGCOPYDB_TARGET_PGURI": uri(target),
     }
-    try:
-        return run([*argv, str(folder / "pgcopydb")], environment, folder / "pgcopydb.log")
-    finally:
-        shutil.rmtree(folder / "pgcopydb", ignore_errors=True)
+    return run([*argv, "--dir", str(folder / "pgcopydb")], environment, folder / "pgcopydb.log")
 
 
 def uri(road: Road) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,6 +13,8 @@ import pytest
 import yaml
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+
+from tests.fix_postgres import fresh_database
 
 PROJECT = Path(__file__).parents[2]
 APP_PASSWORD = "app/s3cret"
@@ -63,6 +66,13 @@ class Result:
     @property
     def changed(self):
         return sum(int(count) for count in re.findall(r"changed=(\d+)", self.output))
+
+
+def says(result, sentence):
+    """Assert that a run failed with this sentence, as an answer to a person."""
+    assert result.returncode != 0, result.output
+    assert sentence in result.said, result.output
+    assert "Traceback" not in result.output
 
 
 class Migration:
@@ -140,14 +150,24 @@ def environment():
     return {**kept, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
 
 
+def orders(server):
+    """Return how many orders the application sees."""
+    with connect(server, user="shop_app", password=APP_PASSWORD) as conn:
+        return conn.execute("SELECT count(*) FROM orders").fetchone()[0]
+
+
+def refused(server):
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        connect(server, user="shop_app", password=APP_PASSWORD)
+
+
 def _host(server):
     variables = {f"postgres_{name}": value for name, value in server.items() if name != "dbname"}
     return {"provider": "existing", **variables}
 
 
-@pytest.fixture
-def migration(tmp_path, source, target):
-    """Two databases on a source server, to move to an empty target server."""
+def fill(source):
+    """Make the two databases that are to move."""
     admin = sql.Identifier(source["user"]).as_string()
     with connect(source) as conn:
         for statement in (SHOP + LEGACY).format(admin=admin).strip().split(";")[:-1]:
@@ -156,4 +176,34 @@ def migration(tmp_path, source, target):
         conn.execute(SHOP_CONTENT.format(rows=1000))
     with connect(source, dbname='Legacy "Billing"') as conn:
         conn.execute(LEGACY_CONTENT)
+
+
+@pytest.fixture
+def migration(tmp_path, source, target):
+    """Two databases on a source server, to move to an empty target server."""
+    fill(source)
     return Migration(tmp_path, source, target)
+
+
+@pytest.fixture(scope="module")
+def module_pair(postgres):
+    """Source and target of a whole module, the source's two databases filled."""
+    on = contextmanager(fresh_database)
+    with on(postgres(17, "source")) as source, on(postgres(17, "target")) as target:
+        fill(source)
+        yield source, target
+
+
+@pytest.fixture
+def untouched(tmp_path, module_pair):
+    """As `migration`, of a pair that the whole module shares since nobody may change it."""
+    return Migration(tmp_path, *module_pair)
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory, module_pair):
+    """A migration that was run to its end, its output in `first`; its module's tests only look."""
+    made = Migration(tmp_path_factory.mktemp("moved"), *module_pair)
+    made.first = made.run("-vvv", "--diff")
+    assert made.first.returncode == 0, made.first.output[-3000:]
+    return made

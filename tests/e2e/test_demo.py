@@ -57,6 +57,7 @@ def acknowledged(ledger):
     return sum(each["acknowledged"] for each in ledger["databases"])
 
 
+@pytest.mark.long
 def test_six_databases_move_under_load_and_come_back_and_nothing_is_lost(demo):
     shown = demo(str(PROJECT / "scripts" / "demo"))
     assert shown.returncode == 0, shown.output

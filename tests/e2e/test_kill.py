@@ -58,6 +58,7 @@ def orders(server):
         return conn.execute("SELECT count(*), max(id) FROM orders").fetchone()
 
 
+@pytest.mark.long
 def test_killed_in_every_stage_in_turn_the_last_run_ends_the_same(migration, stop_after):
     for stage in STAGES:
         stop_after(stage)

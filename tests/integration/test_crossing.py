@@ -1,14 +1,20 @@
 """Crossings between real servers, applications writing through a real PgBouncer all the time."""
 
 import json
+import os
+import signal
 
 import psycopg
 import pytest
 
 from ansible_collections.landbridge.migration.plugins.module_utils.errors import NotConvergedError
-from ansible_collections.landbridge.migration.plugins.module_utils.pg.crossing import request
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
+from ansible_collections.landbridge.migration.plugins.module_utils.pg.crossing import (
+    request,
+    session,
+)
 from ansible_collections.landbridge.migration.plugins.modules import pg_cutover, pg_follow_info
-from tests.fix_crossing import SEQUENCES
+from tests.fix_crossing import SEQUENCES, hooked_cross
 
 pytestmark = pytest.mark.postgres
 
@@ -238,17 +244,29 @@ def test_a_target_that_cannot_be_reached_back_is_refused_before_anyone_waits(fol
 
 
 def test_a_difference_found_in_the_stall_is_undone(followed):
-    def differs(_source, _target, tables, budget_ms):
-        assert ("public", "ledger") in tables
-        assert budget_ms == 50
-        assert not followed.accepts("source")
-        raise NotConvergedError("1 row of public.ledger differs")
+    followed.rows(
+        "source",
+        """INSERT INTO public.ledger (key, worker)
+        SELECT gen_random_uuid(), 1 FROM generate_series(1, 50) RETURNING 1""",
+    )
 
-    limits = request.Limits(delta_ms=50)
-    with pytest.raises(NotConvergedError, match="1 row"):
-        followed.cross("forward", delta=differs, limits=limits)
+    def comparing(source, target, tables):
+        compare = request.comparing(source, target, tables)
+
+        def differs(budget_ms):
+            assert not followed.accepts("source")
+            followed.rows("target", "UPDATE public.ledger SET worker = 2 WHERE id = 50 RETURNING 1")
+            return compare(budget_ms)
+
+        return differs
+
+    limits = request.Limits(delta_ms=2000)
+    with pytest.raises(NotConvergedError, match=r"differ in 1 of the tables.*public\.ledger"):
+        followed.cross("forward", comparing=comparing, limits=limits)
+    followed.rows("target", "UPDATE public.ledger SET worker = 1 WHERE id = 50 RETURNING 1")
     assert (followed.accepts("source"), followed.accepts("target")) == (True, False)
-    followed.cross("forward")
+    done = followed.cross("forward", limits=limits)
+    assert done.evidence["delta"]["rows"] > 0
     assert followed.accepts("target")
 
 
@@ -257,3 +275,98 @@ def test_no_secret_is_in_a_result(followed, run_module):
     done = run_module(pg_cutover, **followed.options("forward"))
     failed = run_module(pg_cutover, **followed.options("back", routes={"source": {"port": 1}}))
     assert not any(secret in json.dumps([done, failed]) for secret in secrets)
+
+
+# What replication does not carry.
+
+OBJECTS = """
+SELECT oid::text, md5(lo_get(oid)), pg_get_userbyid(lomowner), lomacl IS NOT NULL
+  FROM pg_largeobject_metadata ORDER BY oid"""
+CARRIED = """
+SELECT lo_from_bytea(70001, 'first'), lo_from_bytea(70002, repeat('long', 9000)::bytea);
+GRANT SELECT ON LARGE OBJECT 70001 TO {app};
+INSERT INTO public.cache VALUES (1, 'old')"""
+CACHE = "CREATE UNLOGGED TABLE public.cache (id int PRIMARY KEY, v text, twice int GENERATED ALWAYS AS (id * 2) STORED)"  # noqa: E501
+LATE = """
+SELECT lo_unlink(70001), lo_put(70002, 0, 'shorter'), lo_from_bytea(70003, 'new');
+SELECT lo_truncate(lo_open(70002, 131072), 7);
+TRUNCATE public.cache; INSERT INTO public.cache VALUES (2, 'new')"""
+
+
+@pytest.fixture
+def told(followed):
+    """Return a function: run statements on a side, past everything."""
+
+    def tell(side, *statements):
+        server = followed.source if side == "source" else followed.target
+        with psycopg.connect(**server, autocommit=True) as conn:
+            for statement in statements:
+                conn.execute(statement)
+
+    return tell
+
+
+def test_small_large_objects_and_unlogged_tables_come_along_to_the_last_write(followed, told):
+    app = followed.pooled.app["user"]
+    told("source", CACHE, CARRIED.format(app=app))
+    told("target", CACHE, "SELECT lo_from_bytea(70009, 'of an earlier time')")
+
+    def hook(point):
+        if point == "ready":
+            assert followed.rows("target", OBJECTS) == followed.rows("source", OBJECTS)
+            assert followed.rows("target", "TABLE cache") == [(1, "old", 2)]
+            told("source", LATE)
+
+    done = hooked_cross(**followed.hooked("forward"), hook=hook)
+    assert followed.rows("target", OBJECTS) == followed.rows("source", OBJECTS)
+    assert len(followed.rows("target", OBJECTS)) == 2
+    assert followed.rows("target", "TABLE cache") == [(2, "new", 4)]
+    assert done.evidence["carried"] == {"large_objects": 3, "unlogged_rows": 1}
+
+
+def test_what_was_not_written_to_is_not_compared_while_applications_wait(followed, told):
+    told("source", CACHE, CARRIED.format(app=followed.pooled.app["user"]))
+    told("target", CACHE)
+    done = followed.cross("forward")
+    assert done.evidence["carried"] == {"large_objects": 0, "unlogged_rows": 0}
+    assert followed.rows("target", "TABLE cache") == [(1, "old", 2)]
+
+
+def test_too_many_bytes_to_carry_are_refused_before_anyone_waits(followed, told, run_module):
+    told("source", "SELECT lo_from_bytea(0, repeat('x', 2000000)::bytea)")
+    failed = refused(followed, run_module, "1 large objects", carry_limit_mb=1)
+    assert "window" in failed["error"]["hint"]
+
+
+# Who else is there.
+
+
+def test_a_second_crossing_at_the_same_time_is_refused(followed, run_module, monkeypatch):
+    settings = session.SETTINGS.replace("'10s'", "'200ms'")
+    monkeypatch.setattr(session, "SETTINGS", settings)
+    with connect("target", followed.target) as conn:
+        conn.execute(session.TURN)
+        failed = run_module(pg_cutover, **followed.options("forward"))
+    assert "another crossing" in failed["msg"]
+    assert failed["error"]["retryable"] is True
+
+
+def test_a_run_told_to_end_undoes_what_it_has_begun(followed):
+    def hook(point):
+        if point == "drained":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        hooked_cross(**followed.hooked("forward"), hook=hook)
+    assert (followed.accepts("source"), followed.accepts("target")) == (True, False)
+    assert [row["paused"] for row in followed.pooled.ask("SHOW DATABASES")] == [0, 0, 0]
+
+
+def test_no_session_is_let_in_while_others_are_ended(followed, writers, never_both, eventually):
+    with writers(2) as written, never_both:
+        for direction in ("forward", "back", "forward"):
+            written.more(eventually, 5)
+            followed.cross(direction)
+        written.more(eventually, 5)
+    never_both.require(3)
+    assert written.failed == []

@@ -227,6 +227,39 @@ def test_a_foreign_key_that_is_dirty_on_the_source_is_kept_and_told(
         assert found.fetchone() == (False,)
 
 
+def test_a_foreign_key_to_a_larger_table_is_checked_by_a_merge(
+    source, target, run_module, as_superuser
+):
+    execute(
+        source,
+        "CREATE TABLE public.a AS"
+        " SELECT n AS id, repeat('x', 300) AS filler FROM generate_series(1, 9000) AS n;"
+        "ALTER TABLE public.a ADD PRIMARY KEY (id);"
+        "CREATE TABLE public.b AS SELECT id AS a FROM public.a WHERE id % 9 = 0;"
+        "ALTER TABLE public.b ADD CONSTRAINT points FOREIGN KEY (a) REFERENCES public.a;"
+        "ANALYZE",
+    )
+    assert run_module(pg_clone, source=source, target=target)["findings"] == []
+    with as_superuser(target) as conn:
+        found = conn.execute("SELECT convalidated FROM pg_constraint WHERE conname = 'points'")
+        assert found.fetchone() == (True,)
+        checked = conn.execute(
+            "SELECT payload->'statements'->>0 FROM landbridge.part WHERE id = 'validate:rest:0'"
+        )
+        assert checked.fetchone() == ("SET LOCAL enable_hashjoin = off",)
+
+
+@pytest.mark.source_major(15)
+def test_an_extension_that_the_target_lacks_is_refused(source, target, run_module, as_superuser):
+    with as_superuser(source) as conn:
+        conn.execute("CREATE EXTENSION adminpack")  # Postgres 17 has none
+    failure = run_module(pg_clone, source=source, target=target)
+    assert failure["msg"] == "target: the server lacks the extension adminpack"
+    assert failure["error"]["code"] == "precondition"
+    with as_superuser(target) as conn:
+        assert conn.execute("SELECT to_regnamespace('landbridge')").fetchone() == (None,)
+
+
 def test_settings_of_the_database_come_along_but_not_that_it_was_closed(
     source, target, run_module, as_superuser
 ):

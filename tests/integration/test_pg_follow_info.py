@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow import (
@@ -219,6 +220,27 @@ def test_transactions_that_were_applied_and_not_confirmed_are_not_blamed(followe
     found = conflict.find(followed.publisher, followed.subscriber, followed.link.name)
     assert found.change == "INSERT into public.log (at = 9)"
     assert "check constraint" in found.error
+
+
+def test_what_applying_may_do_and_no_statement_is_not_blamed(followed, eventually):
+    """Keys that are always generated, and names with the sign that stands for parameters."""
+    link.disable(followed.subscriber, followed.link)
+    eventually(lambda: not active(followed))
+    odd = (
+        """CREATE TABLE public."100%" ("%s" int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v int)"""
+    )
+    publication = sql.Identifier(followed.link.publication)
+    add = sql.SQL('ALTER PUBLICATION {} ADD TABLE ONLY public."100%"').format(publication)
+    for conn in (followed.publisher, followed.subscriber):
+        conn.execute(odd)
+    followed.publisher.execute(add)
+    followed.publisher.execute('INSERT INTO public."100%" (v) VALUES (1)')
+    followed.publisher.execute('UPDATE public."100%" SET v = 2')
+    followed.publisher.execute('UPDATE public."100%" SET "%s" = DEFAULT')
+    followed.publisher.execute("INSERT INTO public.log VALUES (9)")
+    followed.subscriber.execute("ALTER TABLE public.log ADD CHECK (at < 9)")
+    found = conflict.find(followed.publisher, followed.subscriber, followed.link.name)
+    assert found.change == "INSERT into public.log (at = 9)"
 
 
 def active(followed):

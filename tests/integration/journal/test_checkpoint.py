@@ -80,6 +80,16 @@ def test_a_checkpoint_taken_back_makes_what_builds_on_it_stale(playbook):
     assert done.results[-1]["history"][0]["superseded_why"] == "taken back: rolled back"
 
 
+def test_what_led_to_a_later_stage_is_not_done_again_after_it(playbook):
+    later = [opened("cutover"), reached("cutover")]
+    playbook(run(), *WINDOW, *later)
+    same = playbook(run(), opened("window", inputs=INPUTS, not_after="cutover"))
+    assert same.results[1]["reached"] is True
+    redone = playbook(run(), opened("window", inputs=INPUTS, not_after="cutover", redo=True))
+    assert redone.failure.startswith("window on shop is not done again after cutover")
+    assert "playbooks/rollback.yml" in redone.failure
+
+
 def test_a_requirement_may_name_other_hosts(playbook):
     wants = [{"stage": "window", "hosts": ["old_postgres", "new_postgres"]}]
     done = playbook(run(), reached("window", host="old_postgres"), opened("verify", requires=wants))

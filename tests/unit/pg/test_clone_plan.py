@@ -198,6 +198,41 @@ class TestBigTable:
         ]
         assert (check.needs, add.needs) == (("foreign_keys",), ("built",))
 
+    def test_a_key_of_a_larger_table_is_merged_with_and_not_looked_up_row_by_row(self):
+        larger = table(2, "other", 50 * MB, reltuples=5000.0)
+        found = self.found._replace(tables={**self.found.tables, 2: larger})
+        check = by_id(built(self.entries, found).parts)["validate:1"]
+        assert check.payload["statements"] == [
+            "SET LOCAL enable_hashjoin = off",
+            'ALTER TABLE ONLY "public"."t" VALIDATE CONSTRAINT "c22"',
+            "SET LOCAL enable_hashjoin = on",
+        ]
+
+    def test_a_larger_table_that_is_not_frozen_is_left_to_the_planner(self):
+        larger = table(2, "other", 50_000 * MB, reltuples=5000.0)
+        found = self.found._replace(tables={**self.found.tables, 2: larger})
+        check = by_id(built(self.entries, found, plan.Setting(4, 4)).parts)["validate:1"]
+        assert len(check.payload["statements"]) == 1
+
+    def test_a_small_key_is_made_with_its_constraint(self):
+        found = self.found._replace(
+            indexes={**self.found.indexes, 11: index(11, 1, definition=None)}
+        )
+        parts = by_id(built(self.entries, found).parts)
+        assert "index:11" not in parts
+        assert self.entries[2].statements[0] in parts["finish:1"].payload["statements"]
+
+    def test_small_tables_are_checked_side_by_side_each_tables_keys_in_one_part(self):
+        small = [table(n, f"s{n}", 8192) for n in range(100, 140)]
+        keys = [constraint(n * 10 + k, "f", n, 13, 2) for n in range(100, 140) for k in (1, 2)]
+        found = relations([*self.found.tables.values(), *small], (), keys)
+        add = [entry(k.oid, 2606, k.oid, f"ALTER TABLE s{k.conrelid} ADD x") for k in keys]
+        parts = built(add, found).parts
+        checks = [p.payload["statements"] for p in parts if p.id.startswith("validate:rest:")]
+        assert [len(each) for each in checks] == [26, 26, 26, 2]
+        tables = [{text.split()[3] for text in each} for each in checks]
+        assert sum(map(len, tables)) == len(small)
+
     def test_one_that_was_not_valid_stays_so(self):
         constraints = {
             **self.found.constraints,

@@ -108,7 +108,9 @@ def test_what_following_changes_on_the_source_is_a_note():
     identity = Difference("table", "public.t", "replica identity", "f", "not set")
     objects = Difference("large objects", "clerk", "count", "2", "1")
     other = Difference("table", "public.t", "persistence", "u", "not set")
-    assert [each.note for each in as_followed([identity, objects, other])] == [True, True, False]
+    comment = Difference("comment", '"large object"."70000011"', "missing", "", "")
+    found = as_followed([identity, objects, comment, other])
+    assert [each.note for each in found] == [True, True, True, False]
 
 
 def verdict(tables, **traffic):

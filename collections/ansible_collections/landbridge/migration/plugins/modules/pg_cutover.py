@@ -19,8 +19,9 @@ description:
     Which steps are left is found by looking at both databases and the pooler.
   - Both sides are never open at once. When it cannot be told whether the other side has opened, the
     one that is left stays fenced until the next run.
-  - Sequences, materialized views' refreshes, large objects and unlogged tables are not replicated.
-    Sequences are set to exactly the positions they had.
+  - Replication does not carry sequences, large objects and unlogged tables. Sequences are set to
+    exactly the positions they had; the others are copied if they are small. Materialized views keep
+    what they showed there.
   - Needs no superuser, but to own both databases. To be followed back, the source's server must be
     of version 16 or newer, or let the role subscribe; otherwise C(evidence.way_back) is V(none).
 extends_documentation_fragment: [landbridge.migration.pg, landbridge.migration.pooler]
@@ -41,16 +42,17 @@ options:
     type: dict
     default: {}
     suboptions:
-      source: &route
+      source:
         description: The source, as the pooler reaches it.
         type: dict
-        suboptions:
+        suboptions: &route
           host: {type: str, description: Host name or address.}
           port: {type: int, description: TCP port.}
           dbname: {type: str, description: Database name.}
       target:
-        <<: *route
         description: The target, as the pooler reaches it.
+        type: dict
+        suboptions: *route
   addresses:
     description: >-
       How each server reaches the other, where it is not as this machine does. What is left out is
@@ -58,10 +60,10 @@ options:
     type: dict
     default: {}
     suboptions:
-      source: &address
+      source:
         description: How the target's server reaches the source.
         type: dict
-        suboptions:
+        suboptions: &address
           host: {type: str, description: Host name or address.}
           port: {type: int, description: TCP port.}
           sslmode:
@@ -72,8 +74,9 @@ options:
             type: str
             description: File with the certificate authorities to trust, on the server's host.
       target:
-        <<: *address
         description: How the source's server reaches the target, for the way back.
+        type: dict
+        suboptions: *address
   keep:
     description: Roles that may connect to the fenced side, besides the one connecting here.
     type: list
@@ -107,6 +110,13 @@ options:
       compares nothing.
     type: int
     default: 0
+  carry_limit_mb:
+    description: >-
+      How many megabytes large objects and unlogged tables may hold together. They are brought level
+      before anyone waits, and compared once more while applications wait if they were written to
+      since.
+    type: int
+    default: 64
 attributes:
   check_mode: {support: full, description: Reports the steps that would be done.}
   diff_mode: {support: full, description: Shows the steps.}

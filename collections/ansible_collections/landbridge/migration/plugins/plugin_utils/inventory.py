@@ -57,7 +57,8 @@ DATABASE = {
     "database_pooler", "database_pooler_name", "database_insert_only",
 }  # fmt: skip
 LANDBRIDGE = {
-    "landbridge_answers", "landbridge_bin_dir", "landbridge_checklist", "landbridge_finalize",
+    "landbridge_answers", "landbridge_bin_dir", "landbridge_carry_limit_mb",
+    "landbridge_checklist", "landbridge_finalize",
     "landbridge_gate_policy", "landbridge_go", "landbridge_hooks", "landbridge_journal",
     "landbridge_journal_dbname", "landbridge_local_home", "landbridge_migration",
     "landbridge_mode", "landbridge_on_failure", "landbridge_redo", "landbridge_rehearsal",
@@ -121,7 +122,7 @@ def _database_errors(
         elif server not in servers:
             yield f"{name}: {variable} is {server}, which is no host of group postgres_servers"
     pooler = variables.get("database_pooler")
-    if pooler is not None and pooler not in poolers:
+    if pooler and pooler not in poolers:
         yield f"{name}: database_pooler is {pooler}, which is no host of group poolers"
 
 

@@ -59,6 +59,9 @@ LIMITS = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 # After these the same statement may succeed unchanged: Postgres, appendix A.
 RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"})
 
+# What the operator does about an error whose own hint does not say it or does not come along.
+HINTS = {"53100": "Make the server's disk larger or free some of it, then run again."}
+
 
 def server_spec(side: str) -> dict[str, Any]:
     """Argument spec of one server; doc_fragments/pg.py documents it.
@@ -152,6 +155,6 @@ def _postgres_error(side: str, exc: psycopg.Error) -> PostgresError:
     return PostgresError(
         f"{side}: {exc}",
         retryable=unreachable or exc.sqlstate in RETRYABLE_SQLSTATES,
-        hint=exc.diag.message_hint or "",
+        hint=HINTS.get(exc.sqlstate or "", exc.diag.message_hint or ""),
         sqlstate=exc.sqlstate,
     )

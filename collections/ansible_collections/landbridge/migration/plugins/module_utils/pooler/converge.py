@@ -48,7 +48,7 @@ def converge(
     misled = any(finding.code == FILE_DIFFERS for finding in findings) and route is not None
     if check_mode or (wanted == before and not misled):
         return Done(before, wanted, findings, {})
-    steps: dict[str, Callable[[], None]] = {}
+    steps: dict[str, Callable[[], object]] = {}
     if wanted.paused:
         steps["pause"] = lambda: pooler.pause(name, timeout_s)
     if misled or not before.leads_to(wanted.host, wanted.port, wanted.dbname):
@@ -67,7 +67,7 @@ def converge(
     return Done(before, after, findings, evidence)
 
 
-def _timed(act: Callable[[], None]) -> float:
+def _timed(act: Callable[[], object]) -> float:
     began = time.monotonic()
     act()
     return round(1000 * (time.monotonic() - began), 1)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ..pg.finding import Finding
 from .pooler import NOWHERE, Route
 
@@ -19,8 +21,8 @@ class NoPooler:
     def prepare(self, dbname: str, host: str, port: int, target_dbname: str) -> None:
         pass
 
-    def pause(self, dbname: str, timeout_s: float) -> None:
-        pass
+    def pause(self, dbname: str, timeout_s: float) -> float:
+        return time.perf_counter()
 
     def switch(self, dbname: str, host: str, port: int, target_dbname: str) -> None:
         pass

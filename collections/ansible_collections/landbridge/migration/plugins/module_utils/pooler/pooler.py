@@ -58,10 +58,13 @@ class Pooler(Protocol):
     def prepare(self, dbname: str, host: str, port: int, target_dbname: str) -> None:
         """Do, before anyone waits, what of a switch can be done: it changes nothing yet."""
 
-    def pause(self, dbname: str, timeout_s: float) -> None:
+    def pause(self, dbname: str, timeout_s: float) -> float:
         """Hold new transactions; return once those under way have ended.
 
+        Returns since when they are held, of time.perf_counter().
+
         Raise DeadlineError, everyone going on as before, if they have not within ``timeout_s``.
+        After any other error it may be paused or not: read.
         """
 
     def switch(self, dbname: str, host: str, port: int, target_dbname: str) -> None:

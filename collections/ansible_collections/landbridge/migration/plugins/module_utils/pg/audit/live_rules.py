@@ -78,8 +78,7 @@ def _publisher(side: str, facts: Facts, room: Room, databases: int) -> Iterator[
             "blocker",
             side,
             f"{side}: wal_level is {room.wal_level}; following needs logical",
-            f"Add {parameter} to postgres_parameters of the {side} server in the inventory, with"
-            f" postgres_restart_allowed: true (it takes effect with a restart), {WINDOW}.",
+            f"{_set(side, parameter)}, {WINDOW}.",
         )
     if not room.may_replicate:
         user = facts.server.user
@@ -128,9 +127,18 @@ def _short(
             side,
             f"{side}: {taken} of {most} {what} are taken and {needed}"
             f" {'is' if needed == 1 else 'are'} needed ({parameter})",
-            f"Set {parameter} to {taken + needed + 2} or more in postgres_parameters of the {side}"
-            " server, with postgres_restart_allowed: true, or drop what is not used.",
+            f"{_set(side, f'{parameter}: {taken + needed + 2}')}, or drop what is not used.",
         )
+
+
+def _set(side: str, parameter: str) -> str:
+    """Return how a parameter that needs a restart is set; the source's server is not ours."""
+    if side == "target":
+        return (
+            f"Add {parameter} to the server's postgres_parameters in the inventory, with"
+            " postgres_restart_allowed: true (it takes effect with a restart)"
+        )
+    return f"Set {parameter} in the server's parameters at its provider, and restart it"
 
 
 def _slots_life(room: Room, source: Facts) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ...errors import NotConvergedError, PostgresError
-from ..connection import RETRYABLE_SQLSTATES
+from ..connection import HINTS, RETRYABLE_SQLSTATES
 from .copy import POLL_S, Stopped, search_path
 from .part import Part
 from .queue import Outcome, claim, finish
@@ -58,12 +58,13 @@ def target_query(part: Part) -> str:
 
 
 def _filled(table: Mapping[str, Any]) -> list[str]:
+    """Return what makes and fills a table. No FREEZE: its visibility map is one file more."""
     create = table["create"]
     pieces = list(create) if create is not None else []
     if table["copy"]:
-        if create is None:  # frozen rows need a table made or emptied in the same transaction
+        if create is None:  # when it is done again, its rows are still there
             pieces.append(f"TRUNCATE ONLY {table['target']}")
-        pieces.append(f"COPY {_target(table)} FROM STDIN WITH (FREEZE)")
+        pieces.append(f"COPY {_target(table)} FROM STDIN")
     return pieces
 
 
@@ -208,5 +209,6 @@ class _Side:
         return PostgresError(
             f"{self.side}: {where}: {message.strip()}",
             retryable=sqlstate is None or sqlstate in RETRYABLE_SQLSTATES,
+            hint=HINTS.get(sqlstate or "", ""),
             sqlstate=sqlstate,
         )

@@ -24,7 +24,7 @@ from typing import IO, NamedTuple
 
 from ... import process
 from ...errors import LandbridgeError, NotConvergedError, PostgresError
-from ..connection import RETRYABLE_SQLSTATES
+from ..connection import HINTS, RETRYABLE_SQLSTATES
 from ..endpoint import Endpoint
 from ..text import literal
 from .part import Part
@@ -32,6 +32,7 @@ from .queue import Outcome, claim, finish
 
 CONNECTION_LOST = 2  # psql's exit status, see its manual
 POLL_S = 0.2
+ENDING_S = 10.0
 ERROR = re.compile(r"^(?:psql:[^\n]*?: )?(?:[^\s:]+): +([0-9A-Z]{5}): (.*)$", re.MULTILINE)
 
 
@@ -174,10 +175,12 @@ class _Pair:
             raise self._error("target")
 
     def _error(self, side: str) -> PostgresError:
-        self.said.drain()
         of_target = side == "target"
+        child, name = (self.target, "target_err") if of_target else (self.source, "source_err")
+        self.said.drain(name)
+        # Its streams are closed a moment before it can be waited for.
+        status = child.wait() if self.said.closed(name) else None
         said = self.said.target_err if of_target else self.said.source_err
-        status = (self.target if of_target else self.source).poll()
         return complaint(side, self.part.label, status, said)
 
 
@@ -190,6 +193,7 @@ def complaint(side: str, label: str, status: int | None, said: str) -> PostgresE
     return PostgresError(
         f"{side}: {label}: {message}",
         retryable=sqlstate in RETRYABLE_SQLSTATES or (not found and status == CONNECTION_LOST),
+        hint=HINTS.get(sqlstate or "", ""),
         sqlstate=sqlstate,
     )
 
@@ -232,21 +236,18 @@ class _Said:
                 raise Stopped("given up")
             self._read(POLL_S)
 
-    def drain(self) -> None:
+    def drain(self, name: str) -> None:
         """Read what a child that is ending still has to say."""
-        deadline = time.monotonic() + 1.0
-        while not self.closed("target_err") or not self.closed("source_err"):
-            if time.monotonic() > deadline or not self._read(POLL_S):
-                return
+        deadline = time.monotonic() + ENDING_S
+        while not self.closed(name) and time.monotonic() < deadline:
+            self._read(POLL_S)
 
-    def _read(self, timeout_s: float) -> bool:
-        ready = self._selector.select(timeout_s)
-        for key, _unused in ready:
+    def _read(self, timeout_s: float) -> None:
+        for key, _unused in self._selector.select(timeout_s):
             if chunk := os.read(key.fd, 65536):
                 self._texts[key.data] += chunk
             else:
                 self._selector.unregister(key.fileobj)
-        return bool(ready)
 
 
 def _stream(stream: IO[bytes] | None) -> IO[bytes]:

@@ -7,17 +7,20 @@ one follows it. A run that was killed has left nothing that looking does not fin
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
-from ...errors import LandbridgeError, NotConvergedError, PreconditionError
+from ...errors import DeadlineError, LandbridgeError, NotConvergedError, PreconditionError
 from ...waiting import Deadline, pauses
 from ..finding import Finding
 from ..follow import canary, link
 from ..follow.ending import drop
+from ..follow.link import Link
 from . import state, steps, way_back
 from .prepare import prepare
 from .request import Request
@@ -77,8 +80,25 @@ def cross(request: Request) -> Done:
     Raise PreconditionError if it cannot be crossed, with nothing changed. An error after the goal
     has opened says what is left; the next run does it.
     """
-    with sessions(request) as pair:
+    with terminable(), sessions(request) as pair:
         return Crossing(request, *pair).run()
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM be an exception, so that what is begun is undone and nobody waits for ever."""
+
+    def interrupt(*_unused: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -100,21 +120,23 @@ class Crossing:
         self._sessions = {"source": source, "target": target}
         self.done = Done()
         self._opened = False
+        self._finish = Deadline(FINISH_S)
+        self._since = 0.0
 
     def run(self) -> Done:
         if self.request.check_mode:
             return self._predict()
-        deadline, between = Deadline(FINISH_S), pauses(0.1, 2.0)
+        between = pauses(0.1, 2.0)
         for _unused in range(MOST_STEPS):
             try:
                 if not self._advance():
                     return self.done
             except LandbridgeError as error:
-                if not (self._opened and error.retryable) or deadline.passed:
+                if not (self._opened and error.retryable) or self._finish.passed:
                     error.result = {**self._so_far(), **error.result}
                     raise
                 self._reset()
-                deadline.pause(next(between))
+                self._finish.pause(next(between))
         raise NotConvergedError(
             f"{MOST_STEPS} steps did not end it; the last was {self.done.steps[-1].do.value}",
             hint="Something else changes fences, links or the pooler: end it, then run again.",
@@ -181,7 +203,8 @@ class Crossing:
             try:
                 stall.cross()
             finally:
-                self._opened = stall.opened
+                self._opened, self._since = stall.opened, stall.since
+                self._finish = Deadline(FINISH_S)
             return True
 
     @contextmanager
@@ -210,6 +233,8 @@ class Crossing:
         pooler, dbname = self.request.pooler, self.request.dbname
         pooler.switch(dbname, *self.request.route(side))
         pooler.resume(dbname)
+        if self._opened:  # the stall went on until now
+            self.done.evidence.setdefault("stall_ms", _ms(self._since))
         pooler.settle(dbname)
 
     def _follow(self, side: str, world: World) -> None:
@@ -217,12 +242,10 @@ class Crossing:
         publisher, subscriber = self._sessions[other(side)], self._sessions[side]
         for each in world.epochs(side):
             subscriber.do(lambda conn, each=each: link.enable(conn, each.link))  # type: ignore[misc]
-            token = publisher.do(lambda conn, each=each: canary.beat(conn, each.link))  # type: ignore[misc]
-            subscriber.do(
-                lambda conn, each=each, token=token: canary.wait_arrived(  # type: ignore[misc]
-                    conn, each.link, token, Deadline(FOLLOW_S)
-                )
-            )
+            try:
+                _prove(publisher, subscriber, each.link)
+            except DeadlineError as error:
+                self.done.findings.append(_behind(side, error))
 
     def _drop(self, side: str, world: World) -> None:
         """Drop the link by which ``side`` followed."""
@@ -250,6 +273,19 @@ class Crossing:
     def _reset(self) -> None:
         for session in self._sessions.values():
             session.reset()
+
+
+def _prove(publisher: Session, subscriber: Session, found: Link) -> None:
+    """See a write of the link arrive. Raise DeadlineError if it does not in time."""
+    token = publisher.do(lambda conn: canary.beat(conn, found))
+    subscriber.do(lambda conn: canary.wait_arrived(conn, found, token, Deadline(FOLLOW_S)))
+
+
+def _behind(side: str, error: DeadlineError) -> Finding:
+    return Finding(
+        "way_back_behind", "warning", f"{side} database", str(error),
+        "Look at its lag and at the subscription's errors before the way back is needed.",
+    )  # fmt: skip
 
 
 def _shown(world: World) -> str | None:

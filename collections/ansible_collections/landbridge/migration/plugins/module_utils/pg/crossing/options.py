@@ -12,6 +12,7 @@ from ...pooler import options as pooler_options
 from ...pooler.none import NoPooler
 from ..connection import server_spec
 from ..follow.address import addresses_spec
+from .carried import MB
 from .crossing import Done
 from .request import GOALS, Limits, Request
 
@@ -41,6 +42,7 @@ def argument_spec() -> dict[str, Any]:
         "pause_timeout_s": {"type": "float", "default": 5.0},
         "drain_timeout_s": {"type": "float", "default": 10.0},
         "delta_budget_ms": {"type": "int", "default": 0},
+        "carry_limit_mb": {"type": "int", "default": 64},
     }
 
 
@@ -70,7 +72,10 @@ def requested(params: Mapping[str, Any], *, check_mode: bool) -> Iterator[Reques
             routes=params["routes"] or {},
             keep=params["keep"],
             limits=Limits(
-                params["pause_timeout_s"], params["drain_timeout_s"], params["delta_budget_ms"]
+                params["pause_timeout_s"],
+                params["drain_timeout_s"],
+                params["delta_budget_ms"],
+                params["carry_limit_mb"] * MB,
             ),
             way_back=params["way_back"],
             until=params["until"],

@@ -18,9 +18,10 @@ from ..fence.access import Access, plan_fenced, plan_open, script
 from ..finding import Finding
 from ..follow import canary
 from ..follow.link import Link
-from . import privileges, statements, way_back
+from . import carried, privileges, statements, way_back
+from .carried import Carried
 from .refusals import told
-from .request import Request
+from .request import Compare, Request
 from .session import Session, both
 from .state import World
 
@@ -66,6 +67,8 @@ class Prepared:
     fence: str
     opening: str
     advance: str
+    carried: Carried
+    compare: Compare | None
     findings: Sequence[Finding]
 
 
@@ -81,6 +84,7 @@ def prepare(request: Request, world: World, giver: Session, taker: Session) -> P
     way_back.remove(giver, taker, [each.link for each in world.epochs(giver.name)])
     back, finding = _way_back(request, world, giver, taker, published)
     findings += [finding] if finding else []
+    level = carried.ready(giver, taker, request.limits.carry_bytes, request.roles())
     taker_access = taker.do(access.read)
     kept = _kept(request, world.seen(giver.name).access, links)
     return Prepared(
@@ -91,6 +95,8 @@ def prepare(request: Request, world: World, giver: Session, taker: Session) -> P
         fence=_fence(giver, kept),
         opening=_opening(request, world.seen(giver.name).access, taker_access, taker),
         advance=_advance(giver, back),
+        carried=level,
+        compare=_compare(request, giver, taker, published),
         findings=findings,
     )
 
@@ -191,6 +197,14 @@ def _opening(request: Request, giver: Access, taker: Access, session: Session) -
             hint="Create it, or name another for it in role_map (null: nobody).",
         )
     return _text(session, script(taker.datname, plan_open(wanted, taker), wanted.comment))
+
+
+def _compare(
+    request: Request, giver: Session, taker: Session, published: Sequence[tuple[str, str]]
+) -> Compare | None:
+    if request.limits.delta_ms <= 0:
+        return None
+    return request.comparing(giver.conn, taker.conn, published)
 
 
 def _advance(giver: Session, back: Link | None) -> str:

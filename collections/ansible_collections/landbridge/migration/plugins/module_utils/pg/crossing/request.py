@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..verify import delta
+
 if TYPE_CHECKING:
     from psycopg import Connection
 
@@ -14,8 +16,16 @@ if TYPE_CHECKING:
 
 GOALS = {"forward": "target", "back": "source"}
 
-# Compares what changed last on both sides: (source, target, tables, budget_ms) to evidence.
-Delta = Callable[["Connection", "Connection", Sequence[tuple[str, str]], int], Mapping[str, Any]]
+# Compares what was written last, given a budget in milliseconds; returns evidence, or raises.
+Compare = Callable[[float], Mapping[str, Any]]
+# Makes that ready on both sides' sessions, for these tables.
+Comparing = Callable[["Connection", "Connection", Sequence[tuple[str, str]]], Compare]
+
+
+def comparing(giver: Connection, taker: Connection, tables: Sequence[tuple[str, str]]) -> Compare:
+    """Return the comparison of ``tables`` that pg_verify has for a crossing."""
+    prepared = delta.prepare(giver, taker, tables=set(tables))
+    return lambda budget_ms: delta.delta(giver, taker, prepared, budget_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +35,13 @@ class Limits:
     :param pause_s: until the transactions under way have ended.
     :param drain_s: until the last write is on the other side, from the fence on.
     :param delta_ms: for comparing what changed last; 0: nothing is compared.
+    :param carry_bytes: how much large objects and unlogged tables may hold.
     """
 
     pause_s: float = 5.0
     drain_s: float = 10.0
     delta_ms: int = 0
+    carry_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +68,19 @@ class Request:
     routes: Mapping[str, Any] = field(default_factory=dict)
     keep: Collection[str] = ()
     limits: Limits = field(default_factory=Limits)
-    delta: Delta | None = None
+    comparing: Comparing = comparing
     way_back: bool = True
     until: str = "done"
     check_mode: bool = False
 
     def server(self, side: str) -> Mapping[str, Any]:
         return self.source if side == "source" else self.target
+
+    def roles(self) -> Mapping[str, str | None]:
+        """Return the goal's names of the other side's roles."""
+        if self.goal == "target":
+            return self.role_map
+        return {theirs: mine for mine, theirs in self.role_map.items() if theirs is not None}
 
     def address(self, side: str) -> Mapping[str, Any] | None:
         """Return how the other side's server reaches ``side``, if not as we do."""

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ...errors import PostgresError, PreconditionError
 from ..connection import connect, translated
 
 try:
@@ -36,8 +37,23 @@ IMPATIENT = {
 
 CANCEL_S = 5.0
 
-# A pid that has just gone is no news. And nobody's lock or open transaction is waited for long.
-SETTINGS = "SET client_min_messages = error; SET lock_timeout = '10s'"
+APPLICATION_NAME = "landbridge pg_cutover"
+
+# A pid that has just gone is no news. Nobody's lock or open transaction is waited for long. And a
+# server soon sees that its client was killed: what it was told to do before would else be done
+# after the next run has looked.
+SETTINGS = """\
+SET client_min_messages = error;
+SET lock_timeout = '10s';
+SET tcp_keepalives_idle = 3;
+SET tcp_keepalives_interval = 2;
+SET tcp_keepalives_count = 2"""
+CHECK_CLIENT = "SET client_connection_check_interval = '500ms'"
+CHECKS_ITS_CLIENT = 140000
+
+# One crossing at a time has a session here, until its last statement has ended.
+TURN = "SELECT pg_advisory_lock(1279410265, 1129270867)"
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 class Session:
@@ -59,11 +75,29 @@ class Session:
         """The connection, opened if there is none. Raise PostgresError if it cannot be."""
         if self._conn is None or self._conn.closed:
             self._stack.pop_all()
-            opened = connect(self.name, {**self.server, **IMPATIENT})
-            self._conn = self._stack.enter_context(opened)
+            known = {**self.server, **IMPATIENT, "application_name": APPLICATION_NAME}
+            self._conn = self._stack.enter_context(connect(self.name, known))
             self._conn.prepare_threshold = None  # what is prepared here is prepared by name
-            self._conn.execute(SETTINGS.encode())
+            self._settle(self._conn)
         return self._conn
+
+    def _settle(self, conn: Connection) -> None:
+        """Have the settings, and the turn. Raise PreconditionError if another crossing has it."""
+        checks = conn.info.server_version >= CHECKS_ITS_CLIENT
+        settings = f"{SETTINGS}; {CHECK_CLIENT}" if checks else SETTINGS
+        try:
+            with translated(self.name):
+                conn.execute(settings.encode())
+                conn.execute(TURN)
+        except PostgresError as error:
+            conn.close()
+            if error.sqlstate != LOCK_NOT_AVAILABLE:
+                raise
+            raise PreconditionError(
+                f"{self.name}: another crossing of this database is under way",
+                retryable=True,
+                hint="Wait for it to end, or end it.",
+            ) from error
 
     def run(self, script: str) -> list[Rows]:
         """Run statements in one round trip; return the rows of those that have any."""

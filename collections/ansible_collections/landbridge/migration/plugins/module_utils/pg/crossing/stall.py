@@ -4,6 +4,8 @@
     pause      the pooler holds new transactions           undone by resuming it
     barrier    the giver is fenced, its last write is      undone by opening the giver again
                on the taker, and so are its sequences
+    carry      so is what replication does not carry, if
+               it was written to since all was ready
     delta      what changed last is compared
     take over  following stops as the taker opens          never undone: it serves from here on
     switch     the pooler leads to the taker
@@ -50,15 +52,15 @@ class Stall:
     evidence: dict[str, Any] = field(default_factory=dict)
     opening: bool = False
     opened: bool = False
+    since: float = 0.0
+    _cause: LandbridgeError | None = None
 
     def cross(self) -> None:
         """Do it all, or undo it all and raise what went wrong.
 
         Once ``opened``, an error leaves things as they are: what is left is done by looking.
         """
-        began = time.perf_counter()
-        with self._timed("pause"):
-            self.request.pooler.pause(self.request.dbname, self.request.limits.pause_s)
+        self._pause()
         try:
             self._barrier()
             self._delta()
@@ -69,8 +71,15 @@ class Stall:
                 raise
         self.opened = True
         self._lead()
-        self.evidence["stall_ms"] = _ms(began)
+        self.evidence["stall_ms"] = _ms(self.since)
         self.request.pooler.settle(self.request.dbname)
+
+    def _pause(self) -> None:
+        """Have applications wait. Until they do, waiting for the moment is no part of the stall."""
+        asked = time.perf_counter()
+        self.since = self.request.pooler.pause(self.request.dbname, self.request.limits.pause_s)
+        self.steps.append({"step": "ask", "ms": _ms(asked, self.since)})
+        self.steps.append({"step": "pause", "ms": _ms(self.since)})
 
     def fence(self) -> None:
         """Fence the giver and end its sessions, and no more."""
@@ -87,19 +96,19 @@ class Stall:
 
     def _barrier(self) -> None:
         limits, links, token = self.request.limits, self.prepared.links, canary.new_token()
-        leave = statements.leave(
-            self.prepared.fence, self.prepared.kept, links, token, limits.drain_s
-        )
+        fence = statements.fenced(self.prepared.fence, self.prepared.kept, limits.drain_s)
+        leave = statements.leave(fence, self.prepared.carried.look(), links, token)
         # The taker's wait begins with the fence, so it has the fence's time as well.
         arrive = statements.arrive(links, token, 2 * limits.drain_s)
-        with self._timed("barrier"), told(limits):
+        with self._timed("barrier"), told(limits), self._by_its_cause():
             left, arrived = both(
                 lambda: self._or_cancel(leave, self.giver, self.taker),
                 lambda: self._or_cancel(arrive, self.taker, self.giver),
             )
-        ((expelled, lsn),) = left[-1]
+        ((expelled, lsn),), *looked = left
         self._require_positions(arrived)
         self.evidence |= {"sessions_terminated": expelled, "canary_lsn": lsn}
+        self._carry(looked)
         if self.prepared.advance:
             with self._timed("advance"):
                 self.taker.run(self.prepared.advance)
@@ -108,9 +117,27 @@ class Stall:
         """Run ``script``; if it fails, the other side need not wait for it any longer."""
         try:
             return mine.run(script)
-        except LandbridgeError:
+        except LandbridgeError as error:
+            self._cause = self._cause or error
             others.cancel()
             raise
+
+    @contextmanager
+    def _by_its_cause(self) -> Iterator[None]:
+        """Raise what went wrong first: the other side's error is that it was cancelled."""
+        try:
+            yield
+        except LandbridgeError as error:
+            raise self._cause or error from error
+
+    def _carry(self, looked: list[Rows]) -> None:
+        """Bring level what replication does not carry, if it was written to."""
+        if not looked:
+            return
+        carried = self.prepared.carried
+        with self._timed("carry"):
+            due = carried.due(looked[0])
+            self.evidence["carried"] = carried.level(self.giver, self.taker, due)
 
     def _require_positions(self, arrived: list[Rows]) -> None:
         ((_count,),), ((payload,),), found = arrived
@@ -125,18 +152,10 @@ class Stall:
         self.evidence["sequences_set"] = len(wanted)
 
     def _delta(self) -> None:
-        compare = self.request.delta
-        if compare is None or self.request.limits.delta_ms <= 0:
+        if self.prepared.compare is None:
             return
         with self._timed("delta"):
-            self.evidence["delta"] = dict(
-                compare(
-                    self.giver.conn,
-                    self.taker.conn,
-                    self.prepared.tables,
-                    self.request.limits.delta_ms,
-                )
-            )
+            self.evidence["delta"] = dict(self.prepared.compare(self.request.limits.delta_ms))
 
     def _take_over(self) -> None:
         with self._timed("take_over"):
@@ -195,5 +214,5 @@ def _patiently(call: Callable[[], T]) -> T:
     return retry(call, deadline=Deadline(LOOK_S))
 
 
-def _ms(began: float) -> float:
-    return round(1000 * (time.perf_counter() - began), 1)
+def _ms(began: float, ended: float | None = None) -> float:
+    return round(1000 * ((ended or time.perf_counter()) - began), 1)

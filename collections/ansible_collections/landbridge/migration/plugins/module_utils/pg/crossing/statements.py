@@ -138,15 +138,13 @@ def sing(links: Sequence[Link], token: str) -> str:
     return "; ".join([again, *(canary.beat_statement(each, token) for each in others)])
 
 
-def leave(
-    fence: str, kept: Collection[str], links: Sequence[Link], token: str, limit_s: float
-) -> str:
+def leave(put_up: str, look: str, links: Sequence[Link], token: str) -> str:
     """Return what the giver does: fence, expel, sing. Its rows: expelled and position.
 
-    :param fence: the statements that take privileges away and keep the record; empty if the
-        fence stands.
+    :param put_up: what ``fenced`` returns.
+    :param look: a query whose rows come after; empty if there is none.
     """
-    return ";\n".join([fenced(fence, kept, limit_s), sing(links, token), EXPELLED])
+    return ";\n".join([put_up, sing(links, token), EXPELLED, *([look] if look else [])])
 
 
 def fenced(fence: str, kept: Collection[str], limit_s: float) -> str:

@@ -46,6 +46,9 @@ ORIGIN_SINCE = 160000
 # Classes of errors that say nothing of the change: it waited in vain, or the server had no room.
 PASSING = ("40", "53", "55", "57")
 
+# A key that is GENERATED ALWAYS is changed when changes are applied, and by no statement.
+GENERATED_ALWAYS = "428C9"
+
 HAS_TRIGGERS = """\
 SELECT FROM pg_trigger WHERE tgrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))
    AND NOT tgisinternal LIMIT 1"""
@@ -117,7 +120,8 @@ def _silence(subscriber: Connection, relation: Relation) -> None:
     """Let no trigger of the user's do anything, as it would not when a change is applied."""
     if subscriber.execute(HAS_TRIGGERS, [relation.nspname, relation.relname]).fetchone() is None:
         return  # a lock on the whole table is spared
-    statement = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(_table(relation))
+    table = sql.Identifier(relation.nspname, relation.relname)
+    statement = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(table)
     try:
         with subscriber.transaction():
             subscriber.execute(statement)
@@ -137,7 +141,8 @@ def _error_of(subscriber: Connection, change: Change) -> str:
     except psycopg.Error as exc:
         if subscriber.broken:
             raise
-        return "" if (exc.sqlstate or "").startswith(PASSING) else _words(exc)
+        passing = (*PASSING, GENERATED_ALWAYS)
+        return "" if (exc.sqlstate or "").startswith(passing) else _words(exc)
     return ""
 
 
@@ -159,9 +164,11 @@ def _statement(change: Change) -> tuple[sql.Composed, list[Any]]:
     key = [value for value in change.key.values() if value is not None]
     if change.kind == "DELETE":
         return sql.SQL("DELETE FROM {} WHERE {}").format(table, where), key
-    assigned = sql.SQL(", ").join(sql.SQL("{} = %s").format(_name(name)) for name in change.row)
+    # A key that stays is not assigned: where it is GENERATED ALWAYS, no statement may.
+    row = {n: value for n, value in change.row.items() if (n, value) not in change.key.items()}
+    assigned = sql.SQL(", ").join(sql.SQL("{} = %s").format(_name(name)) for name in row)
     update = sql.SQL("UPDATE {} SET {} WHERE {}").format(table, assigned, where)
-    return update, [*change.row.values(), *key]
+    return (update, [*row.values(), *key]) if row else (sql.SQL("SELECT").format(), [])
 
 
 def _equal(name: str, value: str | None) -> sql.Composed:
@@ -169,12 +176,12 @@ def _equal(name: str, value: str | None) -> sql.Composed:
     return sql.SQL("{} IS NULL" if value is None else "{} = %s").format(_name(name))
 
 
-def _table(relation: Relation) -> sql.Identifier:
-    return sql.Identifier(relation.nspname, relation.relname)
+def _table(relation: Relation) -> sql.Composable:
+    return sql.SQL(".").join([_name(relation.nspname), _name(relation.relname)])
 
 
 def _name(name: str) -> sql.Identifier:
-    return sql.Identifier(name)
+    return sql.Identifier(name.replace("%", "%%"))  # what stands beside placeholders
 
 
 def _described(change: Change) -> str:

@@ -113,10 +113,15 @@ def as_followed(differences: Iterable[Difference]) -> list[Difference]:
     """
     return [
         replace(each, note=True)
-        if each.finding == "replica identity" or each.kind == "large objects"
+        if each.finding == "replica identity" or _of_large_objects(each)
         else each
         for each in differences
     ]
+
+
+def _of_large_objects(difference: Difference) -> bool:
+    comment = difference.kind == "comment" and difference.object.startswith('"large object".')
+    return comment or difference.kind == "large objects"
 
 
 class _Look(NamedTuple):
