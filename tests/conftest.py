@@ -10,6 +10,7 @@ from ansible.module_utils.testing import patch_module_args
 pytest_plugins = [
     "tests.fix_postgres",
     "tests.fix_clone",
+    "tests.fix_follow",
     "tests.fix_pooler",
     "tests.fix_traffic",
     "tests.fix_crossing",
