@@ -66,7 +66,8 @@ def run(here: Site, name: str, options: argparse.Namespace) -> Scenario:
             for n in range(options.crossings):
                 time.sleep(options.between_s)
                 spans.append(_cross(made, scenario, "back" if n % 2 else "forward"))
-                say(f"{name}, crossing {n + 1}: stall {scenario.crossings[-1].stall_ms:.0f} ms")
+                whole_s, stall_ms = spans[-1][1] - spans[-1][0], scenario.crossings[-1].stall_ms
+                say(f"{name}, crossing {n + 1}: stall {stall_ms:.0f} ms, in all {whole_s:.1f} s")
             time.sleep(options.between_s)
         for each, span in zip(scenario.crossings, spans, strict=True):
             each.wait_ms = longest_wait_ms(told["waits"], *span)

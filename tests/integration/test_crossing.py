@@ -7,11 +7,16 @@ import signal
 import psycopg
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.module_utils.errors import NotConvergedError
+from ansible_collections.landbridge.migration.plugins.module_utils.errors import (
+    NotConvergedError,
+    PostgresError,
+)
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.connection import connect
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.crossing import (
     request,
     session,
+    stall,
+    statements,
 )
 from ansible_collections.landbridge.migration.plugins.modules import pg_cutover, pg_follow_info
 from tests.fix_crossing import SEQUENCES, hooked_cross
@@ -270,6 +275,36 @@ def test_a_difference_found_in_the_stall_is_undone(followed):
     assert followed.accepts("target")
 
 
+def test_nobody_serves_while_it_cannot_be_told_whether_the_target_opened(
+    followed, monkeypatch, target_server
+):
+    run, take_over, opening = session.Session.run, statements.take_over, []
+
+    def noted(*args):
+        opening.append(take_over(*args))
+        return opening[0]
+
+    def lost(self, script):
+        found = run(self, script)
+        if script in opening:
+            target_server.kill()
+            raise PostgresError("target: server closed the connection", retryable=True)
+        return found
+
+    monkeypatch.setattr(statements, "take_over", noted)
+    monkeypatch.setattr(session.Session, "run", lost)
+    monkeypatch.setattr(stall, "LOOK_S", 0.5)
+    with pytest.raises(PostgresError):
+        followed.cross("forward")
+    assert not followed.accepts("source")
+    monkeypatch.undo()
+    target_server.start()
+    assert followed.accepts("target")
+    done = followed.cross("forward")
+    assert [step.do.value for step in done.steps] == ["route", "follow", "drop"]
+    assert done.evidence["way_back"] == "following"
+
+
 def test_no_secret_is_in_a_result(followed, run_module):
     secrets = [followed.source["password"], followed.pooled.console["password"]]
     done = run_module(pg_cutover, **followed.options("forward"))
@@ -336,6 +371,26 @@ def test_too_many_bytes_to_carry_are_refused_before_anyone_waits(followed, told,
     told("source", "SELECT lo_from_bytea(0, repeat('x', 2000000)::bytea)")
     failed = refused(followed, run_module, "1 large objects", carry_limit_mb=1)
     assert "window" in failed["error"]["hint"]
+
+
+IDENTITY = "SELECT relreplident FROM pg_class WHERE oid = 'public.t'::regclass"
+
+
+def test_a_table_without_a_key_is_identified_on_both_sides_alike(followed):
+    assert (followed.rows("source", IDENTITY), followed.rows("target", IDENTITY)) == (
+        [("f",)], [("d",)],
+    )  # fmt: skip
+    followed.rows("source", "INSERT INTO public.t VALUES ('one'), ('one'), ('two') RETURNING 1")
+    followed.cross("forward")
+    assert followed.rows("target", IDENTITY) == [("f",)]
+    followed.rows("target", "UPDATE public.t SET v = 'three' WHERE v = 'two' RETURNING 1")
+    followed.cross("back")
+    assert sorted(followed.rows("source", "TABLE public.t")) == [("one",), ("one",), ("three",)]
+
+
+def test_a_key_that_only_the_serving_side_has_is_refused(followed, told, run_module):
+    told("target", "ALTER TABLE counted DROP CONSTRAINT counted_pkey")
+    refused(followed, run_module, "public.counted lacks the key")
 
 
 # Who else is there.

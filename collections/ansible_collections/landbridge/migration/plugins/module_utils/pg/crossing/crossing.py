@@ -120,6 +120,7 @@ class Crossing:
         self._sessions = {"source": source, "target": target}
         self.done = Done()
         self._opened = False
+        self._unsure = False
         self._finish = Deadline(FINISH_S)
         self._since = 0.0
 
@@ -203,7 +204,8 @@ class Crossing:
             try:
                 stall.cross()
             finally:
-                self._opened, self._since = stall.opened, stall.since
+                self._opened, self._unsure = stall.opened, stall.unsure
+                self._since = stall.since
                 self._finish = Deadline(FINISH_S)
             return True
 
@@ -214,7 +216,7 @@ class Crossing:
         try:
             yield
         except BaseException:
-            if not self._opened:
+            if not (self._opened or self._unsure):
                 with suppress(LandbridgeError):  # the next run drops it as well
                     self._reset()
                     giver, taker = self._sessions[other(goal)], self._sessions[goal]

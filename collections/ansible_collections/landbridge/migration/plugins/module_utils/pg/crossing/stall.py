@@ -42,7 +42,10 @@ LOOK_S = 15.0
 
 @dataclass(slots=True)
 class Stall:
-    """One crossing's stall and what is measured of it."""
+    """One crossing's stall and what is measured of it.
+
+    :param opened: the taker has opened; ``unsure`` while that cannot be told.
+    """
 
     request: Request
     giver: Session
@@ -50,8 +53,8 @@ class Stall:
     prepared: Prepared
     steps: list[dict[str, Any]] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
-    opening: bool = False
     opened: bool = False
+    unsure: bool = False
     since: float = 0.0
     _cause: LandbridgeError | None = None
 
@@ -69,7 +72,7 @@ class Stall:
             if not self._has_opened():
                 self._undo()
                 raise
-        self.opened = True
+        self.opened, self.unsure = True, False
         self._lead()
         self.evidence["stall_ms"] = _ms(self.since)
         self.request.pooler.settle(self.request.dbname)
@@ -159,7 +162,7 @@ class Stall:
 
     def _take_over(self) -> None:
         with self._timed("take_over"):
-            self.opening = True
+            self.unsure = True
             self.taker.run(statements.take_over(self.prepared.links, self.prepared.opening))
 
     def _lead(self) -> None:
@@ -171,10 +174,11 @@ class Stall:
 
     def _has_opened(self) -> bool:
         """Tell if the taker has opened. Raise PostgresError if that cannot be told."""
-        if not self.opening:
+        if not self.unsure:
             return False
         self.taker.reset()
         found = _patiently(lambda: self.taker.do(access.read))
+        self.unsure = False
         return found.record is None
 
     def _undo(self) -> None:

@@ -99,25 +99,29 @@ def remove(giver: Session, taker: Session, links: Iterable[Link]) -> None:
 
 
 def with_identity(giver: Session, taker: Session, published: Sequence[tuple[str, str]]) -> None:
-    """Give the taker's tables the replica identity of the giver's where they lack one."""
+    """Give the taker's tables the replica identity of the giver's where they lack one.
+
+    A table that has none on either side is one whose rows are never changed.
+    """
     names = [list(each) for each in zip(*published, strict=True)] or [[], []]
 
     def read(conn: Connection) -> list[tuple[str, str, bool, bool]]:
         return conn.execute(IDENTITIES, names).fetchall()
 
-    lacking = [(nsp, rel) for nsp, rel, _full, known in taker.do(read) if not known]
+    lacking = {(nsp, rel) for nsp, rel, _full, known in taker.do(read) if not known}
     if not lacking:
         return
-    full = {(nsp, rel) for nsp, rel, is_full, _known in giver.do(read) if is_full}
-    for each in lacking:
-        if each not in full:
+    on_giver = {(nsp, rel): (full, known) for nsp, rel, full, known in giver.do(read)}
+    differ = [(each, *on_giver[each]) for each in sorted(lacking & on_giver.keys())]
+    for each, is_full, is_known in differ:
+        if is_known and not is_full:
             raise PreconditionError(
-                f"{taker.name}: {'.'.join(each)} has no key by which a changed row could be told",
-                hint=f"ALTER TABLE {qualified(*each)} REPLICA IDENTITY FULL on both sides.",
+                f"{taker.name}: {'.'.join(each)} lacks the key that identifies its rows on the"
+                " other side",
+                hint=f"ALTER TABLE {qualified(*each)} REPLICA IDENTITY FULL, or make that key.",
             )
-    taker.run(
-        "; ".join(f"ALTER TABLE {qualified(*each)} REPLICA IDENTITY FULL" for each in lacking)
-    )
+    if full := [qualified(*each) for each, is_full, _known in differ if is_full]:
+        taker.run("; ".join(f"ALTER TABLE {name} REPLICA IDENTITY FULL" for name in full))
 
 
 def _none(giver: Session, why: str) -> Finding:
