@@ -11,7 +11,11 @@ from ansible_collections.landbridge.migration.plugins.module_utils.pg.clone.prog
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow import sides
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow.follow import follow
 from ansible_collections.landbridge.migration.plugins.module_utils.pg.follow.request import Request
-from ansible_collections.landbridge.migration.plugins.modules import pg_follow
+from ansible_collections.landbridge.migration.plugins.modules import (
+    pg_cutover,
+    pg_fence,
+    pg_follow,
+)
 from tests.fix_clone import processes_of
 
 pytestmark = [pytest.mark.postgres, pytest.mark.fault]
@@ -64,7 +68,21 @@ def test_a_run_killed_in_mid_copy_is_finished_by_the_next_under_writes(
         assert conn.execute(NOT_VALID).fetchone() == (0,)
         assert len(conn.execute(EPOCHS).fetchall()) == 2
     assert run_module(pg_follow, **pair, **STEADY)["changed"] is False
+    lock.close()  # a superuser's, whom no fence holds
+    there_and_back(pair, run_module)
+    assert run_module(pg_follow, **pair, **STEADY)["changed"] is False
+    with as_superuser(pair["target"]) as conn:
+        assert [number for number, _parts in conn.execute(EPOCHS)] == [1]
     absent(pair)
+
+
+def there_and_back(pair, run_module):
+    """Cross to the target and back; the link is another one then, for all tables."""
+    run_module(pg_fence, server=pair["target"], state="fenced", note="never opened")
+    for direction in ("forward", "back"):
+        sides = {side: pair[side] for side in ("source", "target")}
+        crossed = run_module(pg_cutover, **sides, direction=direction)
+        assert crossed.get("evidence", {}).get("way_back") == "following", crossed
 
 
 def test_a_table_half_of_whose_ranges_are_in_is_begun_again(

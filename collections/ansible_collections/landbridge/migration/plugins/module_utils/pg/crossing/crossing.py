@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from ...errors import DeadlineError, LandbridgeError, NotConvergedError, PreconditionError
 from ...waiting import Deadline, pauses
 from ..finding import Finding
-from ..follow import canary, link
+from ..follow import canary, crossed, link
 from ..follow.ending import drop
 from ..follow.link import Link
 from . import state, steps, way_back
@@ -254,6 +254,8 @@ class Crossing:
         publisher, subscriber = self._sessions[other(side)], self._sessions[side]
         for each in world.epochs(side):
             publisher.do(lambda conn, each=each: drop(conn, subscriber.conn, each.link))  # type: ignore[misc]
+        if side == "target":
+            self.done.findings += subscriber.do(crossed.settle)
 
     def _standing(self, world: World) -> dict[str, Any]:
         """Return what the last look shows."""

@@ -98,4 +98,5 @@ def _evidence(followed: Followed) -> dict[str, Any]:
         "epochs_count": len(followed.found.whole),
         "lag_bytes": followed.lag.lag_bytes,
         "lag_s": None if lag_s is None else round(lag_s, 3),
+        "lag_readings": [{"s": round(s, 2), "bytes": size} for s, size in followed.lag.readings],
     }

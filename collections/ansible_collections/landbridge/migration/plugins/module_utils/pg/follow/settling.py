@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ...errors import DeadlineError, NotConvergedError
@@ -23,13 +23,19 @@ READINGS = 3  # that many small ones after each other are steady
 BETWEEN_S = 0.3
 LOOK_S = 0.5  # how often it is looked whether a subscription still follows
 WINDOW = 20
+SHOWN = 100
 
 
 class Lag(NamedTuple):
-    """``lag_s`` is how long a write took to arrive; None if it did not while it was waited for."""
+    """How far the target is behind.
+
+    :param lag_s: how long a write took to arrive; None if it did not while it was waited for.
+    :param readings: seconds since it was first looked at, and bytes, while it was waited for.
+    """
 
     lag_bytes: int
     lag_s: float | None
+    readings: Sequence[tuple[float, int]] = ()
 
 
 class Trend:
@@ -108,16 +114,20 @@ def settle(gauge: Gauge, request: Request, progress: Progress) -> Lag:
     Raise DeadlineError if it does not become small in time.
     """
     deadline, trend, small = Deadline(request.timeout_s), Trend(), 0
+    began = time.monotonic()
+    readings: list[tuple[float, int]] = []
     while True:
         over = deadline.passed
         lag = gauge.read()
+        readings.append((time.monotonic() - began, lag.lag_bytes))
         small = small + 1 if _within(lag, request) else 0
         progress.say(
             "progress", phase="following", lag_bytes=lag.lag_bytes, lag_s=lag.lag_s,
             lag_bytes_per_s=round(trend.add(lag.lag_bytes)),
         )  # fmt: skip
         if small == READINGS:
-            return lag
+            thinned = readings[:: len(readings) // SHOWN + 1]
+            return lag._replace(readings=thinned)
         if over:
             raise DeadlineError(
                 f"waited {request.timeout_s:g} s for the target to follow; it is"
