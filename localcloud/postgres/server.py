@@ -203,6 +203,8 @@ class PostgresServer:
         processes.send(pid, number)
         name = self.configuration.name
         processes.wait_until(lambda: self._gone(family), timeout, f"{name}: the server stops")
+        if self._process is not None:
+            self._process.wait()  # it may have died since it was last polled
         self._process = None
         if not self.socket_folder.is_relative_to(self.folder):
             remove_tree(self.socket_folder)
