@@ -92,6 +92,18 @@ def test_open_items_of_the_checklist_are_named_until_they_are_answered(playbook)
     assert shown == {"support": "yes", "backup": "yes", "billing": ""}
 
 
+def test_a_stage_waits_for_what_the_checklist_wants_before_it(playbook):
+    waits = gate(None, checklist=CHECKLIST, before="window")
+    done = playbook(*EVIDENCE, waits)
+    assert done.failure.startswith("window waits for the checklist: support (Support knows)")
+    other = gate(None, checklist=CHECKLIST, before="verify")
+    assert playbook(run(), other).rc == 0
+    told = run(state="answer", answers=[{"id": "backup", "answer": "yes", "how": "sql"}])
+    given = gate(None, checklist=CHECKLIST, before="window", answers={"support": "yes"})
+    assert playbook(run(), told, given).rc == 0
+    assert playbook(run(), waits).rc == 0
+
+
 def test_a_misspelt_answer_is_refused_with_the_names_there_are(playbook):
     done = playbook(run(), gate(["window"], checklist=CHECKLIST, answers={"suport": True}))
     assert "no item is called suport (items: support, backup, billing)" in done.failure

@@ -44,7 +44,8 @@ class Found:
 class ActionModule(JournalAction):
     BYPASS_HOST_LOOP = True
     SPEC: ClassVar[dict[str, Any]] = {
-        "stages": {"type": "list", "elements": "str", "required": True},
+        "stages": {"type": "list", "elements": "str"},
+        "before": {"type": "str"},
         "hosts": {"type": "dict", "default": {}},
         "checklist": {"type": "list", "elements": "dict", "default": []},
         "answers": {"type": "dict", "default": {}},
@@ -58,6 +59,8 @@ class ActionModule(JournalAction):
             replace(answer, answered_by=user(), answered=now())
             for answer in gate.persons_answers(args["answers"], items)
         ]
+        if args["before"]:
+            return self._before(args, items, given)
         found = self.on_journal(args, lambda journal: self._find(args, journal, items, given))
         ours: dict[str, Any] = {"checklist": gate.checklist_shown(items, found.answers)}
         if why := self._refusal(args["go"].strip(), found):
@@ -69,17 +72,34 @@ class ActionModule(JournalAction):
         ours["decision"] = asdict(decision)
         return {**self._result(found, decision), "landbridge": ours}
 
+    def _before(
+        self, args: Arguments, items: list[gate.Item], given: list[Answer]
+    ) -> dict[str, Any]:
+        """Succeed if what the checklist wants before a stage is answered with yes."""
+        answers = self.on_journal(args, lambda journal: self._answers(args, journal, given))
+        ours = {"checklist": gate.checklist_shown(items, answers)}
+        stage = args["before"]
+        if lacking := gate.unanswered(gate.due_before(stage, items), answers):
+            why = PreconditionError(f"{stage} waits for the checklist: {'; '.join(lacking)}")
+            return {**self._refused(why), "landbridge": ours}
+        msg = f"the checklist wants nothing more before {stage}"
+        return {"changed": False, "decision": "", "digest": "", "msg": msg, "landbridge": ours}
+
+    def _answers(self, args: Arguments, journal: Journal, given: list[Answer]) -> dict[str, Answer]:
+        """Record the answers given and return all there are."""
+        answers = journal.answers()
+        new = [a for a in given if a.item not in answers or answers[a.item].says() != a.says()]
+        if new and not self.check_mode:
+            require_lease(journal.state(), args["migration"])
+            journal.answer(new)
+        return answers | {answer.item: answer for answer in new}
+
     def _find(
         self, args: Arguments, journal: Journal, items: list[gate.Item], given: list[Answer]
     ) -> Found:
         """Record the answers given and return what go is asked for."""
-        state, answers = journal.state(), journal.answers()
-        new = [a for a in given if a.item not in answers or answers[a.item].says() != a.says()]
-        if new and not self.check_mode:
-            require_lease(state, args["migration"])
-            journal.answer(new)
-        answers |= {answer.item: answer for answer in new}
-        parts, problems = gate.evidence_parts(args["stages"], args["hosts"], state.current)
+        state, answers = journal.state(), self._answers(args, journal, given)
+        parts, problems = gate.evidence_parts(args["stages"] or [], args["hosts"], state.current)
         lacking = [complaint(problems)] if problems else []
         lacking += gate.unanswered(items, answers)
         parts |= gate.checklist_parts(items, answers)

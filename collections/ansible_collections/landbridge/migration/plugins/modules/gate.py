@@ -21,10 +21,14 @@ description:
 extends_documentation_fragment: [landbridge.migration.journal]
 options:
   stages:
-    description: The stages whose evidence counts.
+    description: The stages whose evidence counts. Needed unless O(before) is given.
     type: list
     elements: str
-    required: true
+  before:
+    description: >-
+      A stage. Nothing is decided then: the task fails while an item of the checklist that comes
+      before this stage is not answered with yes.
+    type: str
   hosts:
     description:
       - The hosts that each stage must have been reached on, a list a stage. A stage that is not

@@ -85,6 +85,11 @@ def _position(name: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:
     return found[0] if found else None
 
 
+def due_before(stage: str, items: Iterable[Item]) -> list[Item]:
+    """Return the items that are to be answered before ``stage``."""
+    return [item for item in items if item.position == ("before", stage)]
+
+
 def yes_or_no(value: Any, item: str) -> str:
     """Return ``yes`` or ``no``. Raise PreconditionError if ``value`` is neither."""
     said = str(value).strip().lower()

@@ -32,7 +32,7 @@ SIDE = "pooler"
 # How long a command may take that waits for nobody.
 ANSWER_S = 10.0
 
-Row = Mapping[str, str | None]
+Row = Mapping[str, "str | None"]
 
 
 def command(verb: str, name: str = "") -> str:
@@ -120,7 +120,7 @@ def first_answered(consoles: Sequence[Console], timeout_s: float) -> Console | N
         ready = poll.poll(1000 * deadline.left_s)
         if not ready:
             return None
-        for socket, _ in ready:
+        for socket, _event in ready:
             by_socket[socket]._take_in()
 
 

@@ -74,7 +74,7 @@ def _repointed(connstr: str, target: Target) -> str:
         key = found[1]
         return f"{key}={_quoted(wanted[key])}" if key in wanted else found[0]
 
-    present = {key for key, _ in PAIR.findall(connstr)}
+    present = {found[0] for found in PAIR.findall(connstr)}
     missing = [f"{key}={_quoted(value)}" for key, value in wanted.items() if key not in present]
     return " ".join([PAIR.sub(replaced, connstr), *missing]).strip()
 

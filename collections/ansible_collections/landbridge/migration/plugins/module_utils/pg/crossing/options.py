@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ...errors import PreconditionError
@@ -55,7 +55,8 @@ def requested(params: Mapping[str, Any], *, check_mode: bool) -> Iterator[Reques
     for name in ("pause_timeout_s", "drain_timeout_s"):
         if params[name] <= 0:
             raise PreconditionError(f"{name} is {params[name]:g}; more than 0 is needed")
-    with pooler_options.opened(params["pooler"]) as pooler:
+    with ExitStack() as stack:
+        pooler = stack.enter_context(pooler_options.opened(params["pooler"]))
         if params["until"] == "fenced" and not isinstance(pooler, NoPooler):
             raise PreconditionError(
                 "until fenced leaves both sides fenced, which applications at a pooler would meet",

@@ -127,7 +127,7 @@ def read(conn: Connection) -> list[Table]:
         Table(
             oid, Name(nspname, relname), owner, owned,
             Identity(kind, index if kind == INDEX else ""), keyed, indexes,
-            [(name, type_) for name, type_ in columns],
+            list(columns),
         )
         for oid, nspname, relname, owner, owned, kind, keyed, index, indexes, columns
         in conn.execute(READ.encode())

@@ -27,7 +27,7 @@ class Relation(NamedTuple):
         return f"{self.nspname}.{self.relname}"
 
 
-Row = Mapping[str, str | None]
+Row = Mapping[str, "str | None"]
 
 
 @dataclass(frozen=True, slots=True)
