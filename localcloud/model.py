@@ -1,4 +1,4 @@
-"""What the cloud knows about a server, as it is kept on disk and as the API tells it."""
+"""What the cloud knows about a resource, as it is kept on disk and as the API tells it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .postgres.configuration import Configuration
 
 READY, FAILED = "ready", "failed"
 
-# The state a server is in while a step of this kind is the next to be done.
+# The state a resource is in while a step of this kind is the next to be done.
 STATES = {
     "create": "creating",
     "restore": "restoring",
@@ -52,38 +52,18 @@ class Backup:
         return {name: value for name, value in asdict(self).items() if name != "parameters"}
 
 
-@dataclass(slots=True)
-class Record:
-    """A server: what was asked for, what is still to be done, what was last seen.
-
-    The admin's password is kept as its SCRAM verifier only, and only here.
-    """
+@dataclass(slots=True, kw_only=True)
+class ResourceRecord:
+    """What is kept of a resource of any kind: where it is, and what is still to be done."""
 
     cloud: str
     name: str
-    version: int
     host: str
     port: int
-    admin_user: str
-    admin_verifier: str
-    parameters: dict[str, str]
-    firewall: list[str]
-    retention_days: int
-    high_availability: bool
-    storage_mb: int
-    restore_from: dict[str, str] | None
     created: str
     made: bool = False
     failure: str = ""
     steps: list[Step] = field(default_factory=list)
-    backups: list[Backup] = field(default_factory=list)
-    observed: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @classmethod
-    def of_json(cls, value: dict[str, Any]) -> Record:
-        steps = [Step(**step) for step in value.pop("steps")]
-        backups = [Backup(**backup) for backup in value.pop("backups")]
-        return cls(**value, steps=steps, backups=backups)
 
     @property
     def state(self) -> str:
@@ -94,6 +74,32 @@ class Record:
     @property
     def dns_name(self) -> str:
         return f"{self.name.replace('_', '-')}.{self.cloud}.localcloud.test"
+
+
+@dataclass(slots=True, kw_only=True)
+class Record(ResourceRecord):
+    """A server: what was asked for, what is still to be done, what was last seen.
+
+    The admin's password is kept as its SCRAM verifier only, and only here.
+    """
+
+    version: int
+    admin_user: str
+    admin_verifier: str
+    parameters: dict[str, str]
+    firewall: list[str]
+    retention_days: int
+    high_availability: bool
+    storage_mb: int
+    restore_from: dict[str, str] | None
+    backups: list[Backup] = field(default_factory=list)
+    observed: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of_json(cls, value: dict[str, Any]) -> Record:
+        steps = [Step(**step) for step in value.pop("steps")]
+        backups = [Backup(**backup) for backup in value.pop("backups")]
+        return cls(**value, steps=steps, backups=backups)
 
     def configuration(self) -> Configuration:
         return Configuration(
