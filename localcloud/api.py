@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from .errors import InvalidRequest, LocalCloudError, NotFound
+from .kubernetes.clusters import Clusters
 from .registry import Registry
-from .requests import read_create, read_nothing, read_update
+from .requests import read_create, read_create_cluster, read_nothing, read_update
 
 LONGEST_BODY = 1024 * 1024
 REQUEST_TIMEOUT_S = 30
@@ -41,18 +42,21 @@ class Route(NamedTuple):
 
 SERVERS = "/v1/clouds/([^/]+)/postgres"
 SERVER = f"{SERVERS}/([^/]+)"
+CLUSTERS = "/v1/clouds/([^/]+)/kubernetes"
+CLUSTER = f"{CLUSTERS}/([^/]+)"
 
 
 class Api:
-    """Answers requests from the registry; knows nothing of sockets."""
+    """Answers requests from the registries; knows nothing of sockets."""
 
-    def __init__(self, registry: Registry, stop: Callable[[], None]) -> None:
+    def __init__(self, registry: Registry, clusters: Clusters, stop: Callable[[], None]) -> None:
         self._registry = registry
+        self._clusters = clusters
         self._stop = stop
         self._routes = [
             Route(method, re.compile(path), answer)
             for method, path, answer in (
-                ("GET", "/v1/clouds", self._list),
+                ("GET", "/v1/clouds", self._list_all),
                 ("GET", SERVERS, self._list),
                 ("PUT", SERVER, self._create),
                 ("GET", SERVER, self._read),
@@ -61,6 +65,10 @@ class Api:
                 ("POST", f"{SERVER}/restart", self._restart),
                 ("POST", f"{SERVER}/backups", self._back_up),
                 ("GET", f"{SERVER}/backups", self._backups),
+                ("GET", CLUSTERS, self._list_clusters),
+                ("PUT", CLUSTER, self._create_cluster),
+                ("GET", CLUSTER, self._read_cluster),
+                ("DELETE", CLUSTER, self._delete_cluster),
                 ("POST", "/v1/shutdown", self._shut_down),
             )
         ]
@@ -86,9 +94,12 @@ class Api:
             )
         raise NotFound(f"there is nothing at {path}")
 
-    def _list(self, *arguments: Any) -> Answer:
-        *cloud, _ = arguments
-        return Answer(200, {"servers": self._registry.servers(*cloud)})
+    def _list_all(self, _: Any) -> Answer:
+        found = {"servers": self._registry.servers(), "clusters": self._clusters.told()}
+        return Answer(200, found)
+
+    def _list(self, cloud: str, _: Any) -> Answer:
+        return Answer(200, {"servers": self._registry.servers(cloud)})
 
     def _create(self, cloud: str, name: str, body: Any) -> Answer:
         begun, server = self._registry.create(cloud, name, read_create(body))
@@ -112,6 +123,19 @@ class Api:
     def _backups(self, cloud: str, name: str, _: Any) -> Answer:
         found = self._registry.find(cloud, name).record.backups
         return Answer(200, {"backups": [each.told() for each in list(found)]})
+
+    def _list_clusters(self, cloud: str, _: Any) -> Answer:
+        return Answer(200, {"clusters": self._clusters.told(cloud)})
+
+    def _create_cluster(self, cloud: str, name: str, body: Any) -> Answer:
+        begun, cluster = self._clusters.create(cloud, name, read_create_cluster(body))
+        return Answer(202 if begun else 200, cluster.told())
+
+    def _read_cluster(self, cloud: str, name: str, _: Any) -> Answer:
+        return Answer(200, self._clusters.find(cloud, name).told())
+
+    def _delete_cluster(self, cloud: str, name: str, _: Any) -> Answer:
+        return Answer(202, self._clusters.delete(cloud, name).told())
 
     def _shut_down(self, _: Any) -> Answer:
         self._stop()

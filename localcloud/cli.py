@@ -16,9 +16,11 @@ from .client import Client, server_path
 from .daemon import running, serve
 from .errors import InvalidRequest, LocalCloudError
 from .home import CLOUDS, Home
+from .kubernetes.cli import add_cluster_commands, cluster_rows
 from .postgres.binaries import MAJORS, binaries
 from .sample import cli as sample
 from .servers_cli import add_server_commands
+from .table import print_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
     _add_psql(commands)
     add_server_commands(commands)
+    add_cluster_commands(commands)
     fetch = commands.add_parser("fetch", help="download the binaries of some majors")
     fetch.add_argument("major", type=int, nargs="+", choices=MAJORS)
     fetch.set_defaults(run=_fetch)
@@ -77,27 +80,28 @@ def _fetch(_: Home, options: argparse.Namespace) -> None:
 
 def _status(home: Home, options: argparse.Namespace) -> int:
     if running(home) is None:
-        print('{"state": "down", "servers": []}' if options.json else "The local cloud is down")
+        nothing = '{"state": "down", "servers": [], "clusters": []}'
+        print(nothing if options.json else "The local cloud is down")
         return 3
-    servers = Client(home).servers()
+    found = Client(home).call("GET", "/v1/clouds")
     if options.json:
-        print(json.dumps({"state": "up", "servers": servers}, indent=1))
-    else:
-        _print_table(servers)
+        print(json.dumps({"state": "up", **found}, indent=1))
+        return 0
+    _print_servers(found["servers"])
+    if found["clusters"]:
+        print()
+        print_table(cluster_rows(found["clusters"]))
     return 0
 
 
-def _print_table(servers: list[dict[str, Any]]) -> None:
+def _print_servers(servers: list[dict[str, Any]]) -> None:
     rows = [("CLOUD", "SERVER", "VERSION", "STATE", "ADDRESS", "ADMIN", "")]
     for each in servers:
         address = f"{each['host']}:{each['port']}"
         note = each["state_reason"] or ("restart pending" if each["pending_restart"] else "")
         first = (each["cloud"], each["name"], str(each["version"]), each["state"])
         rows.append((*first, address, each["admin_user"], note))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print_table(rows)
 
 
 def _add_psql(commands: Any) -> None:

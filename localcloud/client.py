@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -37,6 +38,11 @@ class Client:
         servers: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["servers"]
         return servers
 
+    def clusters(self) -> list[dict[str, Any]]:
+        """Return every cluster of both clouds."""
+        clusters: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["clusters"]
+        return clusters
+
     def read(self, cloud: str, name: str) -> dict[str, Any]:
         return self.call("GET", server_path(cloud, name))
 
@@ -45,16 +51,31 @@ class Client:
 
         Raise LocalCloudError with the server's own reason if it has failed.
         """
-        found: dict[str, Any] = {}
+        return self.settled(server_path(cloud, name), timeout)
+
+    def settled(self, path: str, timeout: float = SETTLE_TIMEOUT_S) -> dict[str, Any]:
+        """Return what is at ``path``, a server or a cluster, as `settle` does."""
+        found: dict[str, Any] = self.call("GET", path)
+        name = f"{found['cloud']}/{found['name']}"
 
         def settled() -> bool:
-            found.update(self.read(cloud, name))
+            found.update(self.call("GET", path))
             return found["state"] in (READY, FAILED)
 
-        processes.wait_until(settled, timeout, f"{cloud}/{name} is ready", poll=0.1)
+        processes.wait_until(settled, timeout, f"{name} is ready", poll=0.1)
         if found["state"] == FAILED:
-            raise LocalCloudError(f"{cloud}/{name} has failed: {found['state_reason']}")
+            raise LocalCloudError(f"{name} has failed: {found['state_reason']}")
         return found
+
+    def gone(self, path: str) -> bool:
+        """Tell whether there is nothing at ``path``."""
+        try:
+            self.call("GET", path)
+        except LocalCloudError as exc:
+            if exc.status == http.client.NOT_FOUND:
+                return True
+            raise
+        return False
 
     def absent(self, cloud: str, name: str) -> Callable[[], bool]:
         """Return a predicate: whether the server is gone."""
@@ -96,3 +117,8 @@ def _refused(answer: urllib.error.HTTPError) -> LocalCloudError:
 def server_path(cloud: str, name: str) -> str:
     """Return the API's path of a server."""
     return f"/v1/clouds/{cloud}/postgres/{name}"
+
+
+def cluster_path(cloud: str, name: str) -> str:
+    """Return the API's path of a cluster."""
+    return f"/v1/clouds/{cloud}/kubernetes/{name}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import files, processes
+from .errors import NotFound
 
 CLOUDS = ("old", "new")
 
@@ -22,6 +23,7 @@ class Home:
     ca.pem ca.key  the certificate authority
     secrets/ROLE   passwords, 0600
     clouds/CLOUD/postgres/NAME.json and NAME/   a server's record, its files and its backups
+    clouds/CLOUD/kubernetes/NAME.json and NAME/   a cluster's record and its files
     """
 
     root: Path
@@ -47,6 +49,9 @@ class Home:
     def servers(self, cloud: str) -> Path:
         return self.root / "clouds" / cloud / "postgres"
 
+    def clusters(self, cloud: str) -> Path:
+        return self.root / "clouds" / cloud / "kubernetes"
+
     def make(self) -> None:
         """Make the folders; as root, others may pass through (not read) to their servers."""
         mode = 0o711 if processes.is_root() else 0o700
@@ -54,6 +59,7 @@ class Home:
         self.root.chmod(mode)
         for cloud in CLOUDS:
             self.servers(cloud).mkdir(parents=True, exist_ok=True)
+            self.clusters(cloud).mkdir(parents=True, exist_ok=True)
 
     def secret(self, name: str) -> str:
         """Return the password kept for a role, made if there is none."""
@@ -63,6 +69,12 @@ class Home:
         if not path.exists():
             files.write(path, secrets.token_urlsafe(18), 0o600)
         return path.read_text(encoding="utf-8").strip()
+
+
+def check_cloud(cloud: str) -> None:
+    """Raise NotFound unless there is such a cloud."""
+    if cloud not in CLOUDS:
+        raise NotFound(f"there is no cloud {cloud}; there are {' and '.join(CLOUDS)}")
 
 
 def checkout() -> Path:

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from . import processes
-from .client import Client
+from .client import Client, cluster_path
 from .daemon import running, stop_without_daemon
 from .errors import LocalCloudError
 from .home import Home, checkout
@@ -21,7 +21,7 @@ DOWN_TIMEOUT_S = 180.0
 
 
 def up(home: Home) -> str:
-    """Start the daemon unless it runs, wait till all its servers are ready; tell in a line."""
+    """Start the daemon unless it runs, wait till all there is is ready; tell in a line."""
     home.make()
     started = None
     if running(home) is None:
@@ -36,13 +36,16 @@ def up(home: Home) -> str:
 
     processes.wait_until(answers, UP_TIMEOUT_S, "the daemon answers", poll=0.05)
     client = Client(home)
-    servers = client.servers()
+    servers, clusters = client.servers(), client.clusters()
     for server in servers:
         client.settle(server["cloud"], server["name"])
+    for cluster in clusters:
+        client.settled(cluster_path(cluster["cloud"], cluster["name"]))
     if started is not None:
         started.returncode = 0  # it is to outlive us: no warning that it does
     how = "is up" if started else "was up already"
-    return f"The local cloud {how}: {len(servers)} servers, state in {home.root}"
+    what = f"{len(servers)} servers" + (f", {len(clusters)} clusters" if clusters else "")
+    return f"The local cloud {how}: {what}, state in {home.root}"
 
 
 def _answers(home: Home) -> bool:

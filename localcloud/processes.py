@@ -14,6 +14,9 @@ from .errors import LocalCloudError
 # Postgres refuses to run as root; this is nobody on every Linux.
 UNPRIVILEGED_UID = 65534
 
+# Set for processes whose working folder may be anywhere: tells what folder they belong to.
+ROOT_VARIABLE = "LOCALCLOUD_ROOT"
+
 CAP_DAC_READ_SEARCH = 1 << 2  # linux/capability.h
 
 
@@ -65,7 +68,7 @@ def environment() -> dict[str, str]:
 
 
 def spawn(
-    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None, cwd: Path = Path("/")
 ) -> subprocess.Popen[bytes]:
     """Start ``argv`` in a session of its own, its output appended to ``log`` (0600)."""
     with open(log, "ab", opener=_private) as output:  # Path.open has no opener
@@ -74,7 +77,7 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd="/",
+            cwd=cwd,
             env=dict(environment() if env is None else env),
             start_new_session=True,
         )
@@ -110,6 +113,34 @@ def children(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def belonging_to(folder: Path) -> list[int]:
+    """Return the pids that work below ``folder``, or were started with a ROOT_VARIABLE below it."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
+        roots = (working_folder(pid), _root(pid))
+        if any(each and each.is_relative_to(folder) for each in roots) and alive(pid):
+            found.append(pid)
+    return found
+
+
+def _root(pid: int) -> Path | None:
+    try:
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    start = f"{ROOT_VARIABLE}=".encode()
+    named = [pair[len(start) :] for pair in pairs if pair.startswith(start)]
+    return Path(os.fsdecode(named[0])) if named else None
+
+
+def kill_all_of(folder: Path) -> None:
+    """Kill the processes that belong to ``folder`` until there is none."""
+    while pids := belonging_to(folder):
+        for pid in pids:
+            send(pid, signal.SIGKILL)
 
 
 def send(pid: int, number: signal.Signals) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from . import files
 from .certificates import Authority
 from .errors import Conflict, InvalidRequest, LocalCloudError, NotFound
-from .home import CLOUDS, Home
+from .home import CLOUDS, Home, check_cloud
 from .model import FAILED, Backup, Record, Step, now
 from .ports import free_port
 from .postgres import managed, parameters
@@ -47,12 +47,12 @@ class Registry:
     def servers(self, cloud: str | None = None) -> list[dict[str, Any]]:
         """Return every server of a cloud, or of all."""
         if cloud is not None:
-            _check_cloud(cloud)
+            check_cloud(cloud)
         return [each.told() for each in self._all() if cloud in (None, each.record.cloud)]
 
     def find(self, cloud: str, name: str) -> Resource:
         """Return a server. Raise NotFound if it is not there."""
-        _check_cloud(cloud)
+        check_cloud(cloud)
         with self._lock:
             if (cloud, name) not in self._resources:
                 raise NotFound(f"cloud {cloud} has no server {name}")
@@ -60,7 +60,7 @@ class Registry:
 
     def create(self, cloud: str, name: str, wanted: Mapping[str, Any]) -> tuple[bool, Resource]:
         """Return whether a server was begun, and the server."""
-        _check_cloud(cloud)
+        check_cloud(cloud)
         check_name(name)
         parameters.check(wanted["version"], wanted["parameters"])
         with self._lock:
@@ -201,11 +201,6 @@ class Registry:
     def _backup_folder(self, cloud: str, server: str, backup: str) -> Path:
         found = self.find(cloud, server)
         return found.backups_folder / found.backup(backup).id
-
-
-def _check_cloud(cloud: str) -> None:
-    if cloud not in CLOUDS:
-        raise NotFound(f"there is no cloud {cloud}; there are {' and '.join(CLOUDS)}")
 
 
 def _making(record: Record) -> Step:

@@ -54,6 +54,15 @@ def read_update(body: Any) -> dict[str, Any]:
     return _read(body, UPDATE)
 
 
+def read_create_cluster(body: Any) -> dict[str, Any]:
+    """Return the description of a cluster to make."""
+    if body in (None, {}):
+        return {}
+    if not isinstance(body, dict) or set(body) != {"version"}:
+        raise InvalidRequest("a cluster has one field: version")
+    return {"version": _text("version", body["version"])}
+
+
 def read_nothing(body: Any) -> None:
     """Raise InvalidRequest if a request that takes no body has one."""
     if body not in (None, {}):

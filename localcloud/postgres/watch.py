@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 import shutil
-import signal
 import sys
 from pathlib import Path
 
@@ -28,22 +27,9 @@ def main() -> None:
 
 
 def clear(folder: Path) -> None:
-    """Kill the processes that work below ``folder``, then delete it."""
-    while pids := working_below(folder):
-        for pid in pids:
-            processes.send(pid, signal.SIGKILL)
+    """Kill the processes that belong to ``folder``, then delete it."""
+    processes.kill_all_of(folder)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def working_below(folder: Path) -> list[int]:
-    """Return the pids whose working folder is below ``folder``: servers, and their children."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        pid = int(entry.name)
-        where = processes.working_folder(pid)
-        if where is not None and where.is_relative_to(folder) and processes.alive(pid):
-            found.append(pid)
-    return found
 
 
 if __name__ == "__main__":

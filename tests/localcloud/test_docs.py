@@ -29,7 +29,7 @@ def test_every_command_is_documented():
 
 def test_every_route_is_documented_and_every_documented_route_is_there():
     documented = set(re.findall(r"^\| `([A-Z]+) (/[^`]+)`", PAGE, re.MULTILINE))
-    routes = Api(None, None)._routes
+    routes = Api(None, None, None)._routes
     served = {
         (method, path)
         for method, path in documented
