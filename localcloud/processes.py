@@ -115,15 +115,24 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def marked(folder: Path) -> list[int]:
+    """Return the pids that were started with a ROOT_VARIABLE at or below ``folder``."""
+    return [pid for pid in _pids() if (root := _root(pid)) and root.is_relative_to(folder)]
+
+
 def belonging_to(folder: Path) -> list[int]:
-    """Return the pids that work below ``folder``, or were started with a ROOT_VARIABLE below it."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        pid = int(entry.name)
-        roots = (working_folder(pid), _root(pid))
-        if any(each and each.is_relative_to(folder) for each in roots) and alive(pid):
-            found.append(pid)
-    return found
+    """Return the pids that are marked with ``folder`` or work below it, a person's shell, too."""
+    working = [
+        pid
+        for pid in _pids()
+        if (where := working_folder(pid)) is not None and where.is_relative_to(folder)
+    ]
+    return sorted({*working, *marked(folder)})
+
+
+def _pids() -> list[int]:
+    found = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in found if alive(pid)]
 
 
 def _root(pid: int) -> Path | None:
@@ -136,9 +145,9 @@ def _root(pid: int) -> Path | None:
     return Path(os.fsdecode(named[0])) if named else None
 
 
-def kill_all_of(folder: Path) -> None:
-    """Kill the processes that belong to ``folder`` until there is none."""
-    while pids := belonging_to(folder):
+def kill_marked(folder: Path) -> None:
+    """Kill the processes that are marked with ``folder`` until there is none."""
+    while pids := marked(folder):
         for pid in pids:
             send(pid, signal.SIGKILL)
 

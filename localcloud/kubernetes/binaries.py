@@ -24,14 +24,6 @@ from ..files import cache_folder, locked
 TOOLS = Path(__file__).parent.parent / "tools"
 SAY_EVERY_S = 10.0
 
-# The linker sets what the official builds set; without it every version reads v0.0.0.
-VERSION_VARIABLES = """
-k8s.io/component-base/version.gitVersion=v{version}
-k8s.io/component-base/version.gitMajor={major}
-k8s.io/component-base/version.gitMinor={minor}
-k8s.io/client-go/pkg/version.gitVersion=v{version}
-"""
-
 
 class Program(NamedTuple):
     """A program's name and the package that it is built from."""
@@ -40,24 +32,70 @@ class Program(NamedTuple):
     package: str
 
 
-PROGRAMS = {
-    "kubernetes": (
-        Program("etcd", "go.etcd.io/etcd/server/v3"),
-        Program("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-        Program("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
-        Program("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
-        Program("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+class Copy(NamedTuple):
+    """A file that comes with the required module's source: its name here, and its path there."""
+
+    name: str
+    path: str
+
+
+class Module(NamedTuple):
+    """A folder of localcloud/tools: what it requires, and what is made of that.
+
+    The linker sets the variables that the official builds set, else no version is told.
+    """
+
+    requires: str
+    parts: tuple[Program | Copy, ...]
+    variables: str = ""
+
+
+MODULES = {
+    "kubernetes": Module(
+        "k8s.io/kubernetes",
+        (
+            Program("etcd", "go.etcd.io/etcd/server/v3"),
+            Program("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+            Program("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+            Program("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+            Program("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+        ),
+        """
+        k8s.io/component-base/version.gitVersion=v{version}
+        k8s.io/component-base/version.gitMajor={major}
+        k8s.io/component-base/version.gitMinor={minor}
+        k8s.io/client-go/pkg/version.gitVersion=v{version}
+        """,
+    ),
+    "traefik": Module(
+        "github.com/traefik/traefik/v3",
+        (
+            Program("traefik", "github.com/traefik/traefik/v3/cmd/traefik"),
+            Copy(
+                "traefik-crds.yml",
+                "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
+            ),
+        ),
+        "github.com/traefik/traefik/v3/pkg/version.Version={version}",
+    ),
+    "pebble": Module(
+        "github.com/letsencrypt/pebble/v2",
+        (Program("pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble"),),
     ),
 }
 
 
-def kubernetes_version() -> str:
+def version(module: str) -> str:
     """Return the version that go.mod pins, such as 1.35.4."""
-    text = (TOOLS / "kubernetes" / "go.mod").read_text(encoding="utf-8")
-    found = re.search(r"k8s\.io/kubernetes v(\S+)", text)
+    path, requires = TOOLS / module / "go.mod", MODULES[module].requires
+    found = re.search(rf"{re.escape(requires)} v(\S+)", path.read_text(encoding="utf-8"))
     if found is None:
-        raise LocalCloudError("localcloud/tools/kubernetes/go.mod names no k8s.io/kubernetes")
+        raise LocalCloudError(f"{path} does not require {requires}")
     return found[1]
+
+
+def kubernetes_version() -> str:
+    return version("kubernetes")
 
 
 def folder_of(module: str) -> Path:
@@ -69,18 +107,18 @@ def folder_of(module: str) -> Path:
     return cache_folder() / f"{module}-{digest.hexdigest()[:16]}"
 
 
-def missing(module: str) -> list[Program]:
-    """Return the programs that are still to be built."""
+def missing(module: str) -> list[Program | Copy]:
+    """Return what is still to be made."""
     folder = folder_of(module)
-    return [each for each in PROGRAMS[module] if not (folder / each.name).exists()]
+    return [each for each in MODULES[module].parts if not (folder / each.name).exists()]
 
 
 def program(module: str, name: str) -> Path:
-    """Return a built program. Raise LocalCloudError if it is not built; nothing builds it here."""
+    """Return what was built. Raise LocalCloudError if it is not there; nothing is built here."""
     path = folder_of(module) / name
     if not path.exists():
         raise LocalCloudError(
-            f"{name} is not built yet: run make clusters, or python -m localcloud build {module}",
+            f"{name} is not built yet: run python -m localcloud build {module}",
             code="not_built",
             status=409,
         )
@@ -97,7 +135,11 @@ def build(module: str, say: Callable[[str], None]) -> Path:
     with locked(folder / ".lock"):
         wanted = missing(module)
         for index, each in enumerate(wanted, 1):
-            _build(module, each, folder, _numbered(say, index, len(wanted)))
+            numbered = _numbered(say, index, len(wanted))
+            if isinstance(each, Program):
+                _build(module, each, folder, numbered)
+            else:
+                _copy(module, each, folder, numbered)
     return folder
 
 
@@ -120,6 +162,19 @@ def _build(module: str, wanted: Program, folder: Path, say: Callable[[str], None
     say(f"{wanted.name} is built ({time.monotonic() - begun:.0f} s)")
 
 
+def _copy(module: str, wanted: Copy, folder: Path, say: Callable[[str], None]) -> None:
+    argv = [_go(), "list", "-m", "-f", "{{.Dir}}", MODULES[module].requires]
+    found = subprocess.run(  # noqa: S603  # argv, no shell
+        argv, cwd=TOOLS / module, capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        raise LocalCloudError(f"{wanted.name} cannot be had: {found.stderr.strip()}")
+    unfinished = folder / f".{wanted.name}"
+    shutil.copyfile(Path(found.stdout.strip()) / wanted.path, unfinished)
+    unfinished.rename(folder / wanted.name)
+    say(f"{wanted.name} is there")
+
+
 def _numbered(say: Callable[[str], None], index: int, count: int) -> Callable[[str], None]:
     return lambda text: say(f"{index} of {count}: {text}")
 
@@ -137,13 +192,10 @@ def _follow(lines: Iterator[str], name: str, say: Callable[[str], None]) -> list
 
 
 def _ldflags(module: str) -> str:
-    flags = ["-s", "-w"]
-    if module == "kubernetes":
-        version = kubernetes_version()
-        major, minor, *_ = version.split(".")
-        filled = VERSION_VARIABLES.format(version=version, major=major, minor=minor)
-        flags += [word for each in filled.split() for word in ("-X", each)]
-    return " ".join(flags)
+    found = version(module)
+    major, minor, *_ = found.split(".")
+    variables = MODULES[module].variables.format(version=found, major=major, minor=minor)
+    return " ".join(["-s", "-w", *(f"-X {each}" for each in variables.split())])
 
 
 def _go() -> str:

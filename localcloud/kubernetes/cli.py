@@ -14,7 +14,7 @@ from ..client import SETTLE_TIMEOUT_S, Client, cluster_path
 from ..errors import InvalidRequest
 from ..home import CLOUDS, Home
 from ..table import print_table
-from .binaries import PROGRAMS, build, folder_of, program
+from .binaries import MODULES, build, folder_of, program
 
 
 def add_cluster_commands(commands: Any) -> None:
@@ -32,7 +32,7 @@ def add_cluster_commands(commands: Any) -> None:
     shell.add_argument("-c", "--command", help="run this and end")
     shell.set_defaults(run=_shell)
     building = commands.add_parser("build", help="build what clusters need from pinned Go modules")
-    building.add_argument("module", nargs="+", choices=sorted(PROGRAMS))
+    building.add_argument("module", nargs="+", choices=sorted(MODULES))
     building.set_defaults(run=_build)
 
 

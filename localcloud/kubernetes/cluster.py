@@ -102,11 +102,11 @@ class Cluster:
         """Stop the pods, then the rest, last what the others need. Not running is fine."""
         for each in (self._node, self._scheduler, self._controllers, self._api, self._etcd):
             each.stop()
-        processes.kill_all_of(self.folder)
+        processes.kill_marked(self.folder)
 
     def remove(self) -> None:
         """Stop the cluster at once and delete its folder."""
-        processes.kill_all_of(self.folder)
+        processes.kill_marked(self.folder)
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
@@ -123,11 +123,13 @@ class Cluster:
         return self._get("/readyz") is not None
 
     def _pods_can_be_made(self) -> bool:
-        """Whether the node is ready, and pods may be made: they need the service account."""
+        """Whether the node takes pods, and pods may be made: they need the service account."""
         if self._get("/api/v1/namespaces/default/serviceaccounts/default") is None:
             return False
         node = json.loads(self._get(f"/api/v1/nodes/{NODE_NAME}") or "{}")
         conditions = node.get("status", {}).get("conditions", [])
+        if node.get("spec", {}).get("taints"):  # not-ready, until the controllers have seen it
+            return False
         return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
     def _get(self, path: str) -> bytes | None:

@@ -26,7 +26,8 @@ class Component:
         self.name = folder.name
         self.log = folder / "log"
         self._command = command
-        self._environment = environment
+        given = processes.environment() if environment is None else environment
+        self._environment = {**given, processes.ROOT_VARIABLE: str(folder)}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

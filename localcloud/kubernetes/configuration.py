@@ -147,11 +147,14 @@ def controller_manager_flags(configuration: Configuration, folder: Path) -> list
     return [
         f"--kubeconfig={kubeconfig(folder, CONTROLLER_MANAGER)}",
         f"--cluster-name={configuration.name}",
+        f"--flex-volume-plugin-dir={folder / CONTROLLER_MANAGER / 'plugins'}",  # else it makes one
         "--use-service-account-credentials",
         f"--root-ca-file={pki / 'ca.pem'}",
         f"--service-account-private-key-file={pki / 'accounts.key'}",
         f"--cluster-signing-cert-file={pki / 'ca.pem'}",
         f"--cluster-signing-key-file={pki / 'ca.key'}",
+        "--kube-api-qps=200",  # thirty controllers get accounts and tokens before they begin
+        "--kube-api-burst=400",
         "--leader-elect=false",
         "--secure-port=0",
         "--profiling=false",

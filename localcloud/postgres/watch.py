@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def main() -> None:
 
 def clear(folder: Path) -> None:
     """Kill the processes that belong to ``folder``, then delete it."""
-    processes.kill_all_of(folder)
+    while pids := processes.belonging_to(folder):
+        for pid in pids:
+            processes.send(pid, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -29,7 +29,7 @@ HTTPS = 443
 
 def main() -> None:
     cluster = Path(sys.argv[1])
-    processes.kill_all_of(cluster / NODE / "pods")  # what a killed node left behind
+    processes.kill_marked(cluster / NODE / "pods")  # what a killed node left behind
     asyncio.run(run(cluster))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import files
+from ..binaries import folder_of
 
 
 class Image(NamedTuple):
@@ -20,12 +21,13 @@ class Image(NamedTuple):
     env: dict[str, str]
 
 
-# Programs of the machine, found in PATH.
+# Programs of the machine, found in PATH, and those that were built.
 KNOWN: dict[str, dict[str, Any]] = {
     "busybox": {"entry_point": ["sh"]},
     "debian": {"entry_point": ["sh"]},
     "python": {"entry_point": ["python3"]},
     "registry.k8s.io/pause": {"entry_point": ["sleep", "infinity"]},
+    "traefik": {"entry_point": [str(folder_of("traefik") / "traefik")]},
 }
 
 

@@ -127,7 +127,7 @@ class PodWorker:
         """Stop the containers because the node ends; what is told of the pod stays as it is."""
         self._silent = True
         await self._stop(min(self._grace_s, LEAVING_GRACE_S))
-        await asyncio.to_thread(processes.kill_all_of, self.folder)
+        await asyncio.to_thread(processes.kill_marked, self.folder)
 
     @property
     def _grace_s(self) -> float:
@@ -177,7 +177,7 @@ class PodWorker:
 
     async def _finish(self) -> None:
         """Tell the end, and let the API server forget the pod."""
-        await asyncio.to_thread(processes.kill_all_of, self.folder)
+        await asyncio.to_thread(processes.kill_marked, self.folder)
         if self._gone.is_set():
             return
         await self._publish()

@@ -168,7 +168,7 @@ def pod_status(
         "phase": phase,
         "conditions": conditions(pod, observed, now, before),
         "containerStatuses": [each.told() for each in observed.containers],
-        "initContainerStatuses": [each.told() for each in observed.init_containers],
+        "initContainerStatuses": [_init_told(each) for each in observed.init_containers],
         "startTime": observed.start_time,
     }
     if observed.host_ip:
@@ -178,6 +178,11 @@ def pod_status(
     if observed.failure:
         found["reason"], found["message"] = observed.failure
     return found
+
+
+def _init_told(container: Observed) -> Object:
+    """An init container is ready once it has succeeded; a sidecar while it is well."""
+    return {**container.told(), "ready": container.ready or _succeeded(container)}
 
 
 def conditions(
