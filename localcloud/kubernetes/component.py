@@ -66,6 +66,9 @@ class Component:
         except LocalCloudError:
             processes.send(pid, signal.SIGKILL)
             processes.wait_until(lambda: self.pid is None, STOP_TIMEOUT_S, f"{self.name} is killed")
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
 
     def _last_words(self) -> str:
         try:

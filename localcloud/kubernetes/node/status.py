@@ -136,13 +136,17 @@ class PodObserved:
 
     @property
     def initialized(self) -> bool:
+        """Whether the init containers have succeeded, and the sidecars are up or have been."""
         init = self.init_containers
-        return all(each.started if each.sidecar else _succeeded(each) for each in init)
+        return any(each.has_run for each in self.containers) or all(
+            each.started if each.sidecar else _succeeded(each) for each in init
+        )
 
     @property
     def phase(self) -> str:
         """The pod's phase: getPhase of the kubelet."""
-        init_failed = any(each.done and not _succeeded(each) for each in self.init_containers)
+        awaited = [each for each in self.init_containers if not each.sidecar]
+        init_failed = any(each.done and not _succeeded(each) for each in awaited)
         if self.failure or (init_failed and not self.initialized):
             return FAILED
         if not self.initialized:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from localcloud import processes
 from localcloud.client import cluster_path
 from localcloud.errors import LocalCloudError
 from localcloud.kubernetes.cluster import Cluster
@@ -105,7 +106,7 @@ def test_a_process_that_dies_is_started_again(platform, eventually):
 
 def test_a_killed_nodes_containers_go_with_it_and_are_begun_again(platform, eventually, tmp_path):
     namespace = default_namespace(platform, eventually)
-    namespace.pod("lasting", container(f"echo $$ >> {tmp_path}/pids; cd /; {WAIT}"))
+    namespace.pod("lasting", container(f"echo $$$$ >> {tmp_path}/pids; cd /; {WAIT}"))
     namespace.phase("lasting", "Running")
     node = next(each for each in opened(platform).components if each.name == "node")
     os.kill(node.pid, signal.SIGKILL)
@@ -116,8 +117,7 @@ def test_a_killed_nodes_containers_go_with_it_and_are_begun_again(platform, even
 
     namespace.wait("Pod", "lasting", restarted, 60)
     first, second = (tmp_path / "pids").read_text().split()
-    assert not Path(f"/proc/{first}").exists()
-    assert Path(f"/proc/{second}").exists()
+    assert [processes.alive(int(pid)) for pid in (first, second)] == [False, True]
     namespace.delete("Pod", "lasting", gracePeriodSeconds=1)
 
 

@@ -1,9 +1,10 @@
 """Pods as any cluster runs them, here as processes: started, asked, told, stopped."""
 
 import ssl
-from pathlib import Path
 
 import pytest
+
+from localcloud import processes
 
 from .conftest import Client, Refused
 from .workloads import POD_IP, WAIT, container
@@ -141,7 +142,7 @@ def test_a_pod_that_does_not_end_by_itself_is_killed_with_all_it_started(
     namespace.logged("stubborn", "up")
     namespace.delete("Pod", "stubborn")
     eventually(lambda: namespace.gone("Pod", "stubborn"), 30)
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+    assert not processes.alive(int((tmp_path / "pid").read_text()))
 
 
 def test_an_unknown_image_and_a_missing_config_map_are_told_and_waited_for(namespace):
@@ -218,11 +219,11 @@ def test_a_pod_may_not_live_longer_than_its_deadline(namespace):
 
 
 def test_a_pod_deleted_by_force_leaves_no_process(namespace, eventually, tmp_path):
-    namespace.pod("forced", container(f"echo $$ > {tmp_path}/pid; echo up; {WAIT}"))
+    namespace.pod("forced", container(f"echo $$$$ > {tmp_path}/pid; echo up; {WAIT}"))
     namespace.logged("forced", "up")
     pid = int((tmp_path / "pid").read_text())
     namespace.delete("Pod", "forced", gracePeriodSeconds=0)
-    eventually(lambda: not Path(f"/proc/{pid}").exists(), 20)
+    eventually(lambda: not processes.alive(pid), 20)
 
 
 def test_the_nodes_files_are_for_nobody_else(cluster, namespace):

@@ -9,6 +9,12 @@ import pytest
 from .conftest import Client, Refused
 from .workloads import container, deployment, job, service, web
 
+ASK = """
+import os, urllib.request
+host, port = os.environ["WEB_SERVICE_HOST"], os.environ["WEB_SERVICE_PORT"]
+print(urllib.request.urlopen(f"http://{host}:{port}").read())
+"""
+
 
 def rolled_out(found, replicas):
     status = found["status"]
@@ -119,11 +125,8 @@ def test_a_pod_finds_a_service_of_its_namespace_by_variables(namespace, eventual
     namespace.pod("web", web())
     address = namespace.get("Service", "web")["spec"]["clusterIP"]
     eventually(lambda: not refused(address, 8000), 40)
-    script = "python3 -S -c 'import os, urllib.request as u; e = os.environ;"
-    script += (
-        ' print(u.urlopen(f"http://{e["WEB_SERVICE_HOST"]}:{e["WEB_SERVICE_PORT"]}").read())\''
-    )
-    namespace.pod("client", container(script), restartPolicy="Never")
+    client = {"name": "main", "image": "python", "args": ["-c", ASK]}
+    namespace.pod("client", client, restartPolicy="Never")
     namespace.phase("client", "Succeeded", "Failed")
     assert namespace.log("client") == "b'web'\n"
 

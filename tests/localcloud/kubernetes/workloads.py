@@ -1,5 +1,6 @@
 """Manifests that the tests share."""
 
+# In a manifest $$ means $ (see `expand`): a shell gets its own pid by $$$$.
 WAIT = "while :; do sleep 0.1; done"
 
 # Answers every connection with the pod's name, at the address that the pod is told.

@@ -29,6 +29,8 @@ CRASHED = container(Waiting("CrashLoopBackOff"), last=ended(1), restart_count=1)
 WORKED = container(ended(0), done=True)
 BROKE = container(ended(1), done=True)
 INIT_RUNS = container(Running(THEN), "init", started=True)
+ENDED_SIDECAR = container(ended(143), "proxy", done=True, sidecar=True)
+UNBEGUN_SIDECAR = container(Waiting("ContainerCreating"), "proxy", sidecar=True)
 SIDECAR = container(Running(THEN), "proxy", started=True, ready=True, sidecar=True)
 
 
@@ -47,6 +49,8 @@ SIDECAR = container(Running(THEN), "proxy", started=True, ready=True, sidecar=Tr
         pytest.param([WORKED], [RUNS], "Running", id="initialized"),
         pytest.param([SIDECAR], [RUNS], "Running", id="beside a sidecar"),
         pytest.param([SIDECAR], [WORKED], "Succeeded", id="a sidecar does not count"),
+        pytest.param([ENDED_SIDECAR], [WORKED], "Succeeded", id="nor does how it ended"),
+        pytest.param([UNBEGUN_SIDECAR], [CREATING], "Pending", id="a sidecar is awaited"),
     ],
 )
 def test_the_phase_follows_from_the_containers(init, containers, phase):
