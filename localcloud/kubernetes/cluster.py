@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -152,7 +153,11 @@ class Cluster:
 
 
 def _node_environment() -> dict[str, str]:
-    """Return the node's environment; its pods find our own Python's programs first."""
+    """Return the node's environment; its pods find our own Python's programs first.
+
+    Pods get nothing of it but PATH: where the cache is, is for the node to know.
+    """
     inherited = processes.environment()
+    cache = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME") if name in os.environ}
     path = f"{Path(sys.executable).parent}:{inherited['PATH']}"
-    return {**inherited, "PATH": path, "PYTHONPATH": str(checkout())}
+    return {**inherited, **cache, "PATH": path, "PYTHONPATH": str(checkout())}

@@ -130,24 +130,25 @@ def _lines(pairs: Mapping[str, str]) -> str:
     return "\n".join(f'{name}="{value}"' for name, value in sorted(pairs.items()))
 
 
-def service_variables(services: Sequence[Object], api: tuple[str, int]) -> dict[str, str]:
-    """Return NAME_SERVICE_HOST and _PORT of the services that have an address.
+def service_variables(services: Sequence[Object], namespace: str) -> dict[str, str]:
+    """Return NAME_SERVICE_HOST and _PORT of the namespace's Services that have an address.
 
-    :param api: where the API server really is; `kubernetes` names it instead of its Service.
+    The API server's own are left out: a client that sees them looks for its account in a file
+    system that is not its own, one that does not takes KUBECONFIG.
     """
     found: dict[str, str] = {}
     for service in services:
-        host, ports = service["spec"].get("clusterIP", "None"), service["spec"].get("ports", [])
-        if host in ("None", "") or not ports:
+        metadata, spec = service["metadata"], service["spec"]
+        host, ports = spec.get("clusterIP", "None"), spec.get("ports", [])
+        is_api = (metadata["namespace"], metadata["name"]) == ("default", "kubernetes")
+        if metadata["namespace"] != namespace or is_api or host in ("None", "") or not ports:
             continue
-        start = f"{service['metadata']['name'].upper().replace('-', '_')}_SERVICE"
+        start = f"{metadata['name'].upper().replace('-', '_')}_SERVICE"
         found |= {f"{start}_HOST": host, f"{start}_PORT": str(ports[0]["port"])}
         for each in ports:
             if name := each.get("name"):
                 found[f"{start}_PORT_{name.upper().replace('-', '_')}"] = str(each["port"])
-    host, port = api
-    started = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": str(port)}
-    return {**found, **started, "KUBERNETES_SERVICE_PORT_HTTPS": str(port)}
+    return found
 
 
 def command_line(

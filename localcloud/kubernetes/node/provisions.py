@@ -140,17 +140,12 @@ class Provisions:
         )
 
     async def _variables(self, container: Object, image: images.Image) -> dict[str, str]:
-        spec, configuration = self._pod()["spec"], self._node.configuration
         data = await self._material.data(self._pod())
-        namespace = self._pod()["metadata"]["namespace"]
-        services = [
-            each
-            for each in self._node.services()
-            if each["metadata"]["namespace"] == namespace and spec.get("enableServiceLinks", True)
-        ]
+        spec, namespace = self._pod()["spec"], self._pod()["metadata"]["namespace"]
+        services = self._node.services() if spec.get("enableServiceLinks", True) else ()
         found = environment(
             container,
-            service_variables(services, (configuration.host, configuration.port)),
+            service_variables(services, namespace),
             self._fields,
             lambda kind, name: data[kind, name],
         )

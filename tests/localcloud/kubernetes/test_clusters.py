@@ -15,7 +15,7 @@ from localcloud.errors import LocalCloudError
 from localcloud.kubernetes.cluster import Cluster
 from localcloud.kubernetes.record import ClusterRecord
 
-from .conftest import Client, Namespace, Refused
+from .conftest import Client, Namespace
 from .workloads import WAIT, container
 
 NAME = "platform"
@@ -134,12 +134,46 @@ def test_nothing_outlives_down_and_all_is_there_after_up(platform, eventually, k
     assert namespace.get("ConfigMap", name)["data"] == {"a": "1"}
 
 
-def test_a_deleted_cluster_leaves_nothing(platform, eventually):
+def test_a_deleted_cluster_leaves_nothing_and_a_killed_daemons_half_made_one_is_finished(
+    platform, eventually
+):
+    path = cluster_path("new", NAME)
     platform.run("cluster", "delete", "new", NAME)
-    folder = platform.home.clusters("new")
-    assert list(folder.iterdir()) == []
+    assert list(platform.home.clusters("new").iterdir()) == []
     with pytest.raises(LocalCloudError, match=f"cloud new has no cluster {NAME}"):
-        platform.client.call("GET", cluster_path("new", NAME))
-    platform.run("cluster", "create", "new", NAME)
-    with pytest.raises(Refused):
-        Client(opened(platform, "new")).call("GET", "/api/v1/namespaces/gone")
+        platform.client.call("GET", path)
+    platform.client.call("PUT", path, {})
+    kill_daemon(platform, eventually)
+    platform.run("up")
+    assert platform.client.settled(path)["state"] == "ready"
+
+
+@pytest.mark.parametrize(
+    "name, body, words",
+    [
+        pytest.param("wanted", {"versoin": "1.35.4"}, "has one field: version", id="misspelt"),
+        pytest.param("wanted", {"version": 1}, "version must be a text", id="no text"),
+        pytest.param("..%2fx", {}, "'../x' is no", id="path as name"),
+    ],
+)
+def test_a_wrong_request_is_refused_with_a_sentence(unbuilt, name, body, words):
+    with pytest.raises(LocalCloudError) as caught:
+        unbuilt.client.call("PUT", cluster_path("old", name), body)
+    assert (caught.value.status, caught.value.code) == (400, "invalid")
+    assert words in str(caught.value)
+
+
+def test_without_its_programs_no_cluster_is_made_and_the_remedy_is_named(unbuilt):
+    with pytest.raises(LocalCloudError) as caught:
+        unbuilt.client.call("PUT", cluster_path("old", "wanted"), {})
+    assert (caught.value.status, caught.value.code) == (409, "not_built")
+    assert str(caught.value).endswith("run python -m localcloud build kubernetes")
+    assert unbuilt.client.clusters() == []
+
+
+@pytest.fixture(scope="module")
+def unbuilt(make_cloud, tmp_path_factory):
+    """A local cloud with an empty cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        return make_cloud()

@@ -123,16 +123,14 @@ def test_a_mount_path_is_rewritten_where_it_stands_alone_or_begins_a_path(text, 
 
 
 def test_services_of_the_namespace_are_told_by_variables():
-    web = {
-        "metadata": {"name": "web-api"},
-        "spec": {"clusterIP": "127.10.1.9", "ports": [{"port": 80, "name": "http"}]},
-    }
-    headless = {"metadata": {"name": "db"}, "spec": {"clusterIP": "None", "ports": [{"port": 1}]}}
-    assert service_variables([web, headless], ("127.0.0.1", 6443)) == {
+    def service(name, namespace="shop", address="127.10.1.9"):
+        spec = {"clusterIP": address, "ports": [{"port": 80, "name": "http"}]}
+        return {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+    services = [service("web-api"), service("db", address="None"), service("other", "mail")]
+    assert service_variables(services, "shop") == {
         "WEB_API_SERVICE_HOST": "127.10.1.9",
         "WEB_API_SERVICE_PORT": "80",
         "WEB_API_SERVICE_PORT_HTTP": "80",
-        "KUBERNETES_SERVICE_HOST": "127.0.0.1",
-        "KUBERNETES_SERVICE_PORT": "6443",
-        "KUBERNETES_SERVICE_PORT_HTTPS": "6443",
     }
+    assert service_variables([service("kubernetes", "default")], "default") == {}
