@@ -7,7 +7,12 @@ import time
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-pytest_plugins = ["tests.fix_postgres", "tests.fix_clone"]
+pytest_plugins = [
+    "tests.fix_postgres",
+    "tests.fix_clone",
+    "tests.fix_pooler",
+    "tests.fix_crossing",
+]
 
 # Waiting is scaled by this on a slow machine.
 SLOWNESS = float(os.environ.get("LANDBRIDGE_TEST_SLOWNESS", "1"))

@@ -2,7 +2,11 @@
 
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.plugin_utils.inventory import errors, server
+from ansible_collections.landbridge.migration.plugins.plugin_utils.inventory import (
+    errors,
+    pooler,
+    server,
+)
 
 GROUPS = {"postgres_servers": ["old", "new"], "databases": ["shop"]}
 EXISTING = {"provider": "existing", "postgres_host": "pg", "postgres_user": "migrator"}
@@ -49,6 +53,11 @@ def test_a_valid_inventory_has_no_mistakes():
             "new: provider is azur; it is one of existing, local",
             id="unknown-provider",
         ),
+        pytest.param(
+            {"shop": {**SHOP, "database_pooler": "front"}},
+            "shop: database_pooler is front, which is no host of group poolers",
+            id="dangling-pooler",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(changes, mistake):
@@ -75,3 +84,17 @@ def test_an_endpoint_has_only_what_the_host_says():
 def test_a_server_without_an_address_says_how_it_gets_one():
     with pytest.raises(ValueError, match="new: postgres_host is not known; run --tags postgres"):
         server({"inventory_hostname": "new"}, "shop")
+
+
+def test_a_pooler_says_what_it_lacks():
+    groups = {**GROUPS, "poolers": ["front"]}
+    front = {"pooler_host": "bouncer", "pooler_user": "landbridge"}
+    assert errors(groups, hosts(front=front)) == [
+        "front: pooler_config_file is not set; a pooler needs it"
+    ]
+
+
+def test_a_poolers_options_are_what_its_host_says():
+    front = {"pooler_host": "bouncer", "pooler_port": 6543, "pooler_user": "landbridge"}
+    options = {"host": "bouncer", "port": 6543, "user": "landbridge", "database": "store"}
+    assert pooler(front, "store") == options

@@ -20,6 +20,18 @@ SERVER = {
     "sslmode": "postgres_sslmode",
     "sslrootcert": "postgres_sslrootcert",
 }
+# A pooler's option -> the variable of its host.
+POOLER = {
+    "kind": "pooler_kind",
+    "host": "pooler_host",
+    "port": "pooler_port",
+    "user": "pooler_user",
+    "password": "pooler_password",
+    "sslmode": "pooler_sslmode",
+    "sslrootcert": "pooler_sslrootcert",
+    "config_file": "pooler_config_file",
+}
+POOLER_REQUIRED = ("pooler_host", "pooler_user", "pooler_config_file")
 REQUIRED = {"existing": ["postgres_host", "postgres_user"], "local": ["postgres_user"]}
 
 POSTGRES = {
@@ -38,6 +50,7 @@ POSTGRES = {
 DATABASE = {
     "database_source", "database_target", "database_name", "database_owner",
     "database_encoding", "database_smoke", "database_app_role", "database_app_password",
+    "database_pooler", "database_pooler_name",
 }  # fmt: skip
 LANDBRIDGE = {
     "landbridge_answers", "landbridge_bin_dir", "landbridge_checklist", "landbridge_finalize",
@@ -46,7 +59,12 @@ LANDBRIDGE = {
     "landbridge_mode", "landbridge_on_failure", "landbridge_redo", "landbridge_rehearsal",
     "landbridge_role_map", "landbridge_role_passwords", "landbridge_state_dir",
 }  # fmt: skip
-KNOWN = {"postgres_": POSTGRES, "database_": DATABASE, "landbridge_": LANDBRIDGE}
+KNOWN = {
+    "postgres_": POSTGRES,
+    "database_": DATABASE,
+    "pooler_": {*POOLER.values()},
+    "landbridge_": LANDBRIDGE,
+}
 
 
 def errors(groups: Mapping[str, list[str]], hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -56,15 +74,18 @@ def errors(groups: Mapping[str, list[str]], hosts: Mapping[str, Mapping[str, Any
     :param hosts: each host's variables.
     """
     servers = set(groups.get("postgres_servers", []))
+    poolers = set(groups.get("poolers", []))
     databases = groups.get("databases", [])
     if not databases:
         return ["the inventory has no group 'databases' with a host for each database to move"]
     found: list[str] = []
     for name in sorted(servers):
         found += _server_errors(name, hosts[name])
+    for name in sorted(poolers):
+        found += _pooler_errors(name, hosts[name])
     for name in databases:
-        found += _database_errors(name, hosts[name], servers)
-    for name in sorted({*servers, *databases}):
+        found += _database_errors(name, hosts[name], servers, poolers)
+    for name in sorted({*servers, *poolers, *databases}):
         found += _spelling_errors(name, hosts[name])
     return list(dict.fromkeys(found))
 
@@ -80,8 +101,14 @@ def _server_errors(name: str, variables: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {variable} is not set; provider {provider} needs it"
 
 
+def _pooler_errors(name: str, variables: Mapping[str, Any]) -> Iterator[str]:
+    for variable in POOLER_REQUIRED:
+        if variable not in variables:
+            yield f"{name}: {variable} is not set; a pooler needs it"
+
+
 def _database_errors(
-    name: str, variables: Mapping[str, Any], servers: Iterable[str]
+    name: str, variables: Mapping[str, Any], servers: Iterable[str], poolers: Iterable[str]
 ) -> Iterator[str]:
     for variable in ("database_source", "database_target"):
         server = variables.get(variable)
@@ -89,6 +116,9 @@ def _database_errors(
             yield f"{name}: {variable} is not set; it names a host of group postgres_servers"
         elif server not in servers:
             yield f"{name}: {variable} is {server}, which is no host of group postgres_servers"
+    pooler = variables.get("database_pooler")
+    if pooler is not None and pooler not in poolers:
+        yield f"{name}: database_pooler is {pooler}, which is no host of group poolers"
 
 
 def _spelling_errors(name: str, variables: Mapping[str, Any]) -> Iterator[str]:
@@ -115,6 +145,16 @@ def server(variables: Mapping[str, Any], dbname: str | None = None) -> dict[str,
     return {keyword: value for keyword, value in found.items() if value is not None} | {
         "dbname": dbname or variables.get("postgres_admin_database", "postgres")
     }
+
+
+def pooler(variables: Mapping[str, Any], database: str | None = None) -> dict[str, Any]:
+    """Return a pooler host's options, as modules with the option ``pooler`` take them.
+
+    :param database: what applications ask the pooler for; by default the database's own name.
+    """
+    found = {option: variables.get(variable) for option, variable in POOLER.items()}
+    found["database"] = database
+    return {option: value for option, value in found.items() if value is not None}
 
 
 def described(variables: Mapping[str, Any]) -> dict[str, Any]:

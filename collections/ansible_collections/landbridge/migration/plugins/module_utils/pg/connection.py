@@ -46,6 +46,8 @@ SESSION = {
     "standard_conforming_strings": "on",
     "search_path": "",
     "row_security": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -96,7 +98,7 @@ def connect(
         raise PreconditionError(missing_required_lib("psycopg[binary] >= 3.2"))
     keywords = {name: value for name, value in server.items() if value is not None}
     options = session_options() if pinned else None
-    conninfo = psycopg.conninfo.make_conninfo(**DEFAULTS, options=options, **keywords)
+    conninfo = psycopg.conninfo.make_conninfo(**{**DEFAULTS, "options": options, **keywords})
     try:
         opened = psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as exc:

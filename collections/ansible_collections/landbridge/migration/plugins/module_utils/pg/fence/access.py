@@ -29,6 +29,8 @@ MARK = "Landbridge fence: "
 NEVER_OPENED = "never opened"
 # The database holds all that the other side accepted, and waits to be opened.
 CARRIED_BACK = "carried back"
+# The other side takes over what this one served; it follows when it has.
+CROSSED = "crossed"
 
 READ = """\
 SELECT datname,
@@ -209,12 +211,17 @@ def plan_open(wanted: Record, access: Access) -> list[Change]:
 
 def apply(conn: Connection, changes: Sequence[Change], comment: str | None) -> None:
     """Change privileges and set the database's comment in one transaction."""
-    database = sql.Identifier(conn.info.dbname)
+    with conn.transaction():
+        conn.execute(script(conn.info.dbname, changes, comment))
+
+
+def script(datname: str, changes: Sequence[Change], comment: str | None) -> sql.Composed:
+    """Return the statements that ``apply`` runs; they belong into one transaction."""
+    database = sql.Identifier(datname)
     statements = [_statement(change, database) for change in changes]
     text = sql.SQL("NULL") if comment is None else sql.Literal(comment)
     statements.append(sql.SQL("COMMENT ON DATABASE {} IS {}").format(database, text))
-    with conn.transaction():
-        conn.execute(sql.SQL("; ").join(statements))
+    return sql.SQL("; ").join(statements)
 
 
 def _statement(change: Change, database: sql.Identifier) -> sql.Composed:
