@@ -16,10 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from .clouds import Clouds
 from .errors import InvalidRequest, LocalCloudError, NotFound
-from .kubernetes.clusters import Clusters
-from .registry import Registry
-from .requests import read_create, read_create_cluster, read_nothing, read_update
+from .kubernetes import requests as cluster_requests
+from .pgbouncer import requests as pooler_requests
+from .requests import read_create, read_nothing, read_update
 
 LONGEST_BODY = 1024 * 1024
 REQUEST_TIMEOUT_S = 30
@@ -42,22 +43,23 @@ class Route(NamedTuple):
 
 SERVERS = "/v1/clouds/([^/]+)/postgres"
 SERVER = f"{SERVERS}/([^/]+)"
+POOLERS = "/v1/clouds/([^/]+)/poolers"
+POOLER = f"{POOLERS}/([^/]+)"
 CLUSTERS = "/v1/clouds/([^/]+)/kubernetes"
 CLUSTER = f"{CLUSTERS}/([^/]+)"
 
 
 class Api:
-    """Answers requests from the registries; knows nothing of sockets."""
+    """Answers requests from what the clouds keep; knows nothing of sockets."""
 
-    def __init__(self, registry: Registry, clusters: Clusters, stop: Callable[[], None]) -> None:
-        self._registry = registry
-        self._clusters = clusters
+    def __init__(self, clouds: Clouds, stop: Callable[[], None]) -> None:
+        self._clouds = clouds
         self._stop = stop
         self._routes = [
             Route(method, re.compile(path), answer)
             for method, path, answer in (
-                ("GET", "/v1/clouds", self._list_all),
-                ("GET", SERVERS, self._list),
+                ("GET", "/v1/clouds", self._list),
+                ("GET", SERVERS, self._list_servers),
                 ("PUT", SERVER, self._create),
                 ("GET", SERVER, self._read),
                 ("PATCH", SERVER, self._update),
@@ -65,6 +67,10 @@ class Api:
                 ("POST", f"{SERVER}/restart", self._restart),
                 ("POST", f"{SERVER}/backups", self._back_up),
                 ("GET", f"{SERVER}/backups", self._backups),
+                ("GET", POOLERS, self._list_poolers),
+                ("PUT", POOLER, self._create_pooler),
+                ("GET", POOLER, self._read_pooler),
+                ("DELETE", POOLER, self._delete_pooler),
                 ("GET", CLUSTERS, self._list_clusters),
                 ("PUT", CLUSTER, self._create_cluster),
                 ("GET", CLUSTER, self._read_cluster),
@@ -94,48 +100,65 @@ class Api:
             )
         raise NotFound(f"there is nothing at {path}")
 
-    def _list_all(self, _: Any) -> Answer:
-        found = {"servers": self._registry.servers(), "clusters": self._clusters.told()}
-        return Answer(200, found)
+    def _list(self, _: Any) -> Answer:
+        clouds = self._clouds
+        servers, poolers = clouds.servers.told(), clouds.poolers.told()
+        clusters = clouds.clusters.told()
+        return Answer(200, {"servers": servers, "poolers": poolers, "clusters": clusters})
 
-    def _list(self, cloud: str, _: Any) -> Answer:
-        return Answer(200, {"servers": self._registry.servers(cloud)})
+    def _list_servers(self, cloud: str, _: Any) -> Answer:
+        return Answer(200, {"servers": self._clouds.servers.told(cloud)})
 
     def _create(self, cloud: str, name: str, body: Any) -> Answer:
-        begun, server = self._registry.create(cloud, name, read_create(body))
+        begun, server = self._clouds.servers.create(cloud, name, read_create(body))
         return Answer(202 if begun else 200, server.told())
 
     def _read(self, cloud: str, name: str, _: Any) -> Answer:
-        return Answer(200, self._registry.find(cloud, name).told())
+        return Answer(200, self._clouds.servers.find(cloud, name).told())
 
     def _update(self, cloud: str, name: str, body: Any) -> Answer:
-        return Answer(202, self._registry.update(cloud, name, read_update(body)).told())
+        return Answer(202, self._clouds.servers.update(cloud, name, read_update(body)).told())
 
     def _restart(self, cloud: str, name: str, _: Any) -> Answer:
-        return Answer(202, self._registry.restart(cloud, name).told())
+        return Answer(202, self._clouds.servers.restart(cloud, name).told())
 
     def _delete(self, cloud: str, name: str, _: Any) -> Answer:
-        return Answer(202, self._registry.delete(cloud, name).told())
+        return Answer(202, self._clouds.servers.delete(cloud, name).told())
 
     def _back_up(self, cloud: str, name: str, _: Any) -> Answer:
-        return Answer(202, self._registry.find(cloud, name).request_backup().told())
+        return Answer(202, self._clouds.servers.find(cloud, name).request_backup().told())
 
     def _backups(self, cloud: str, name: str, _: Any) -> Answer:
-        found = self._registry.find(cloud, name).record.backups
+        found = self._clouds.servers.find(cloud, name).record.backups
         return Answer(200, {"backups": [each.told() for each in list(found)]})
 
+    def _list_poolers(self, cloud: str, _: Any) -> Answer:
+        return Answer(200, {"poolers": self._clouds.poolers.told(cloud)})
+
+    def _create_pooler(self, cloud: str, name: str, body: Any) -> Answer:
+        wanted = pooler_requests.read_create(body)
+        begun, pooler = self._clouds.poolers.create(cloud, name, wanted)
+        return Answer(202 if begun else 200, pooler.told())
+
+    def _read_pooler(self, cloud: str, name: str, _: Any) -> Answer:
+        return Answer(200, self._clouds.poolers.find(cloud, name).told())
+
+    def _delete_pooler(self, cloud: str, name: str, _: Any) -> Answer:
+        return Answer(202, self._clouds.poolers.delete(cloud, name).told())
+
     def _list_clusters(self, cloud: str, _: Any) -> Answer:
-        return Answer(200, {"clusters": self._clusters.told(cloud)})
+        return Answer(200, {"clusters": self._clouds.clusters.told(cloud)})
 
     def _create_cluster(self, cloud: str, name: str, body: Any) -> Answer:
-        begun, cluster = self._clusters.create(cloud, name, read_create_cluster(body))
+        wanted = cluster_requests.read_create(body)
+        begun, cluster = self._clouds.clusters.create(cloud, name, wanted)
         return Answer(202 if begun else 200, cluster.told())
 
     def _read_cluster(self, cloud: str, name: str, _: Any) -> Answer:
-        return Answer(200, self._clusters.find(cloud, name).told())
+        return Answer(200, self._clouds.clusters.find(cloud, name).told())
 
     def _delete_cluster(self, cloud: str, name: str, _: Any) -> Answer:
-        return Answer(202, self._clusters.delete(cloud, name).told())
+        return Answer(202, self._clouds.clusters.delete(cloud, name).told())
 
     def _shut_down(self, _: Any) -> Answer:
         self._stop()

@@ -17,6 +17,7 @@ from .daemon import running, serve
 from .errors import InvalidRequest, LocalCloudError
 from .home import CLOUDS, Home
 from .kubernetes.cli import add_cluster_commands, cluster_rows
+from .poolers_cli import add_pooler_commands
 from .postgres.binaries import MAJORS, binaries
 from .sample import cli as sample
 from .servers_cli import add_server_commands
@@ -45,16 +46,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog="State is kept in the folder LOCALCLOUD_HOME, by default .localcloud.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="start the daemon and all servers; wait till they serve")
+    up = commands.add_parser("up", help="start the daemon and all there is; wait till it serves")
     up.set_defaults(run=_up)
     down = commands.add_parser("down", help="stop everything")
-    down.add_argument("--delete", action="store_true", help="delete all servers and data, too")
+    down.add_argument("--delete", action="store_true", help="delete all there is and its data, too")
     down.set_defaults(run=_down)
-    status = commands.add_parser("status", help="show the servers; exit 3 if the cloud is down")
+    status = commands.add_parser("status", help="show all there is; exit 3 if down")
     status.add_argument("--json", action="store_true", help="as the API tells it")
     status.set_defaults(run=_status)
     _add_psql(commands)
     add_server_commands(commands)
+    add_pooler_commands(commands)
     add_cluster_commands(commands)
     fetch = commands.add_parser("fetch", help="download the binaries of some majors")
     fetch.add_argument("major", type=int, nargs="+", choices=MAJORS)
@@ -80,28 +82,29 @@ def _fetch(_: Home, options: argparse.Namespace) -> None:
 
 def _status(home: Home, options: argparse.Namespace) -> int:
     if running(home) is None:
-        nothing = '{"state": "down", "servers": [], "clusters": []}'
-        print(nothing if options.json else "The local cloud is down")
+        down = {"state": "down", "servers": [], "poolers": [], "clusters": []}
+        print(json.dumps(down) if options.json else "The local cloud is down")
         return 3
     found = Client(home).call("GET", "/v1/clouds")
     if options.json:
         print(json.dumps({"state": "up", **found}, indent=1))
         return 0
-    _print_servers(found["servers"])
+    print_table(_rows(found["servers"] + found["poolers"]))
     if found["clusters"]:
         print()
         print_table(cluster_rows(found["clusters"]))
     return 0
 
 
-def _print_servers(servers: list[dict[str, Any]]) -> None:
-    rows = [("CLOUD", "SERVER", "VERSION", "STATE", "ADDRESS", "ADMIN", "")]
-    for each in servers:
+def _rows(resources: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("CLOUD", "NAME", "VERSION", "STATE", "ADDRESS", "ADMIN", "")]
+    for each in resources:
         address = f"{each['host']}:{each['port']}"
-        note = each["state_reason"] or ("restart pending" if each["pending_restart"] else "")
-        first = (each["cloud"], each["name"], str(each["version"]), each["state"])
+        note = each["state_reason"] or ("restart pending" if each.get("pending_restart") else "")
+        version = str(each.get("version", "pooler"))
+        first = (each["cloud"], each["name"], version, each["state"])
         rows.append((*first, address, each["admin_user"], note))
-    print_table(rows)
+    return rows
 
 
 def _add_psql(commands: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import urllib.error
 import urllib.request
@@ -38,6 +37,11 @@ class Client:
         servers: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["servers"]
         return servers
 
+    def poolers(self) -> list[dict[str, Any]]:
+        """Return every pooler of both clouds."""
+        poolers: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["poolers"]
+        return poolers
+
     def clusters(self) -> list[dict[str, Any]]:
         """Return every cluster of both clouds."""
         clusters: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["clusters"]
@@ -51,39 +55,39 @@ class Client:
 
         Raise LocalCloudError with the server's own reason if it has failed.
         """
-        return self.settled(server_path(cloud, name), timeout)
+        return self._settle(server_path(cloud, name), f"{cloud}/{name}", timeout)
 
-    def settled(self, path: str, timeout: float = SETTLE_TIMEOUT_S) -> dict[str, Any]:
-        """Return what is at ``path``, a server or a cluster, as `settle` does."""
-        found: dict[str, Any] = self.call("GET", path)
-        name = f"{found['cloud']}/{found['name']}"
+    def settle_pooler(self, cloud: str, name: str) -> dict[str, Any]:
+        """Return the pooler as soon as nothing is under way any more, as `settle` does."""
+        return self._settle(pooler_path(cloud, name), f"{cloud}/{name}", SETTLE_TIMEOUT_S)
+
+    def settle_cluster(self, cloud: str, name: str) -> dict[str, Any]:
+        """Return the cluster as soon as nothing is under way any more, as `settle` does."""
+        return self._settle(cluster_path(cloud, name), f"{cloud}/{name}", SETTLE_TIMEOUT_S)
+
+    def _settle(self, path: str, what: str, timeout: float) -> dict[str, Any]:
+        found: dict[str, Any] = {}
 
         def settled() -> bool:
             found.update(self.call("GET", path))
             return found["state"] in (READY, FAILED)
 
-        processes.wait_until(settled, timeout, f"{name} is ready", poll=0.1)
+        processes.wait_until(settled, timeout, f"{what} is ready", poll=0.1)
         if found["state"] == FAILED:
-            raise LocalCloudError(f"{name} has failed: {found['state_reason']}")
+            raise LocalCloudError(f"{what} has failed: {found['state_reason']}")
         return found
-
-    def gone(self, path: str) -> bool:
-        """Tell whether there is nothing at ``path``."""
-        try:
-            self.call("GET", path)
-        except LocalCloudError as exc:
-            if exc.status == http.client.NOT_FOUND:
-                return True
-            raise
-        return False
 
     def absent(self, cloud: str, name: str) -> Callable[[], bool]:
         """Return a predicate: whether the server is gone."""
+        return lambda: _absent(self.servers(), cloud, name)
 
-        def gone() -> bool:
-            return all((each["cloud"], each["name"]) != (cloud, name) for each in self.servers())
+    def pooler_absent(self, cloud: str, name: str) -> Callable[[], bool]:
+        """Return a predicate: whether the pooler is gone."""
+        return lambda: _absent(self.poolers(), cloud, name)
 
-        return gone
+    def cluster_absent(self, cloud: str, name: str) -> Callable[[], bool]:
+        """Return a predicate: whether the cluster is gone."""
+        return lambda: _absent(self.clusters(), cloud, name)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer's object. Raise LocalCloudError with the API's own words."""
@@ -105,6 +109,10 @@ class Client:
             ) from None
 
 
+def _absent(every: list[dict[str, Any]], cloud: str, name: str) -> bool:
+    return all((each["cloud"], each["name"]) != (cloud, name) for each in every)
+
+
 def _refused(answer: urllib.error.HTTPError) -> LocalCloudError:
     with answer:
         try:
@@ -117,6 +125,11 @@ def _refused(answer: urllib.error.HTTPError) -> LocalCloudError:
 def server_path(cloud: str, name: str) -> str:
     """Return the API's path of a server."""
     return f"/v1/clouds/{cloud}/postgres/{name}"
+
+
+def pooler_path(cloud: str, name: str) -> str:
+    """Return the API's path of a pooler."""
+    return f"/v1/clouds/{cloud}/poolers/{name}"
 
 
 def cluster_path(cloud: str, name: str) -> str:

@@ -19,26 +19,24 @@ from typing import Any, TextIO
 
 from . import files, ports, processes
 from .api import Api, ApiServer
+from .clouds import Clouds
 from .errors import LocalCloudError
 from .home import Home
-from .kubernetes.clusters import Clusters
-from .registry import Registry
 
 LOCK_TIMEOUT_S = 1.0
 
 
 def serve(home: Home) -> None:
-    """Answer the API until SIGTERM, SIGINT or a request to shut down; then stop everything."""
+    """Answer the API until SIGTERM, SIGINT or a request to shut down; then stop all servers."""
     home.make()
     os.chdir(home.root)  # as its servers do: what works below the folder belongs to it
     with locked(home):
-        registry, clusters = Registry(home), Clusters(home)
+        clouds = Clouds(home)
         finished = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: finished.set())
-        server = _listen(home, Api(registry, clusters, finished.set))
-        registry.begin()
-        clusters.begin()
+        server = _listen(home, Api(clouds, finished.set))
+        clouds.begin()
         threading.Thread(target=server.serve_forever, daemon=True).start()
         # Only now may a client find us.
         described = {"url": server.url, "token": server.token, "pid": os.getpid()}
@@ -46,8 +44,7 @@ def serve(home: Home) -> None:
         print(f"localcloud answers at {server.url}", file=sys.stderr, flush=True)
         finished.wait()
         server.shutdown()
-        clusters.stop()
-        registry.stop()
+        clouds.stop()
 
 
 @contextmanager
@@ -99,7 +96,6 @@ def _listen(home: Home, api: Api) -> ApiServer:
 
 
 def stop_without_daemon(home: Home) -> None:
-    """Stop the clusters and servers a killed daemon left behind."""
+    """Stop what a killed daemon left running."""
     with locked(home):
-        Clusters(home).stop()
-        Registry(home).stop()
+        Clouds(home).stop()

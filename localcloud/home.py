@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import files, processes
-from .errors import NotFound
 
 CLOUDS = ("old", "new")
+
+# What a cloud keeps running, as the API's paths and the folders name it.
+KINDS = ("postgres", "poolers", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Home:
     ca.pem ca.key  the certificate authority
     secrets/ROLE   passwords, 0600
     clouds/CLOUD/postgres/NAME.json and NAME/   a server's record, its files and its backups
-    clouds/CLOUD/kubernetes/NAME.json and NAME/   a cluster's record and its files
+    clouds/CLOUD/poolers/NAME.json and NAME/    a pooler's record and its files
+    clouds/CLOUD/kubernetes/NAME.json and NAME/ a cluster's record and its files
     """
 
     root: Path
@@ -46,11 +49,11 @@ class Home:
     def log(self) -> Path:
         return self.root / "daemon.log"
 
-    def servers(self, cloud: str) -> Path:
-        return self.root / "clouds" / cloud / "postgres"
+    def kept(self, cloud: str, kind: str) -> Path:
+        return self.root / "clouds" / cloud / kind
 
-    def clusters(self, cloud: str) -> Path:
-        return self.root / "clouds" / cloud / "kubernetes"
+    def servers(self, cloud: str) -> Path:
+        return self.kept(cloud, "postgres")
 
     def make(self) -> None:
         """Make the folders; as root, others may pass through (not read) to their servers."""
@@ -58,8 +61,8 @@ class Home:
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(mode)
         for cloud in CLOUDS:
-            self.servers(cloud).mkdir(parents=True, exist_ok=True)
-            self.clusters(cloud).mkdir(parents=True, exist_ok=True)
+            for kind in KINDS:
+                self.kept(cloud, kind).mkdir(parents=True, exist_ok=True)
 
     def secret(self, name: str) -> str:
         """Return the password kept for a role, made if there is none."""
@@ -69,12 +72,6 @@ class Home:
         if not path.exists():
             files.write(path, secrets.token_urlsafe(18), 0o600)
         return path.read_text(encoding="utf-8").strip()
-
-
-def check_cloud(cloud: str) -> None:
-    """Raise NotFound unless there is such a cloud."""
-    if cloud not in CLOUDS:
-        raise NotFound(f"there is no cloud {cloud}; there are {' and '.join(CLOUDS)}")
 
 
 def checkout() -> Path:

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from . import processes
-from .client import Client, cluster_path
+from .client import Client
 from .daemon import running, stop_without_daemon
 from .errors import LocalCloudError
 from .home import Home, checkout
@@ -21,7 +21,7 @@ DOWN_TIMEOUT_S = 180.0
 
 
 def up(home: Home) -> str:
-    """Start the daemon unless it runs, wait till all there is is ready; tell in a line."""
+    """Start the daemon unless it runs, wait till all it runs is ready; tell in a line."""
     home.make()
     started = None
     if running(home) is None:
@@ -36,16 +36,21 @@ def up(home: Home) -> str:
 
     processes.wait_until(answers, UP_TIMEOUT_S, "the daemon answers", poll=0.05)
     client = Client(home)
-    servers, clusters = client.servers(), client.clusters()
+    servers = client.servers()
     for server in servers:
         client.settle(server["cloud"], server["name"])
+    poolers = client.poolers()
+    for pooler in poolers:
+        client.settle_pooler(pooler["cloud"], pooler["name"])
+    clusters = client.clusters()
     for cluster in clusters:
-        client.settled(cluster_path(cluster["cloud"], cluster["name"]))
+        client.settle_cluster(cluster["cloud"], cluster["name"])
     if started is not None:
         started.returncode = 0  # it is to outlive us: no warning that it does
     how = "is up" if started else "was up already"
-    what = f"{len(servers)} servers" + (f", {len(clusters)} clusters" if clusters else "")
-    return f"The local cloud {how}: {what}, state in {home.root}"
+    count = f"{len(servers)} servers" + (f", {len(poolers)} poolers" if poolers else "")
+    count += f", {len(clusters)} clusters" if clusters else ""
+    return f"The local cloud {how}: {count}, state in {home.root}"
 
 
 def _answers(home: Home) -> bool:
@@ -65,7 +70,7 @@ def _environment(home: Home) -> dict[str, str]:
 
 
 def down(home: Home, *, delete: bool = False) -> str:
-    """Stop the writers, the daemon and every server; with ``delete``, remove all there was."""
+    """Stop the writers, the daemon and all that runs; with ``delete``, remove all there was."""
     if not home.root.exists():
         return "The local cloud was never up"
     writers.stop(Places(home.root), WRITING)  # they would only write errors

@@ -1,16 +1,16 @@
-"""What the cloud knows about a resource, as it is kept on disk and as the API tells it."""
+"""What the cloud knows of what it runs, as it is kept on disk and as the API tells it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from .postgres.configuration import Configuration
 
 READY, FAILED = "ready", "failed"
 
-# The state a resource is in while a step of this kind is the next to be done.
+# The state a server is in while a step of this kind is the next to be done.
 STATES = {
     "create": "creating",
     "restore": "restoring",
@@ -36,6 +36,34 @@ class Step:
     argument: str = ""
 
 
+class Kept(Protocol):
+    """A record as any resource needs it: a dataclass that JSON can hold."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    cloud: str
+    name: str
+    host: str
+    port: int
+    made: bool
+    failure: str
+    steps: list[Step]
+
+    @property
+    def state(self) -> str: ...
+
+
+def state_of(steps: list[Step], failure: str) -> str:
+    """Return the state of a record: what is being done, or how the last of it ended."""
+    if steps:
+        return STATES[steps[0].kind]
+    return FAILED if failure else READY
+
+
+def dns_name_of(name: str, cloud: str) -> str:
+    return f"{name.replace('_', '-')}.{cloud}.localcloud.test"
+
+
 @dataclass(slots=True)
 class Backup:
     """A backup of one server, or one being taken."""
@@ -52,38 +80,18 @@ class Backup:
         return {name: value for name, value in asdict(self).items() if name != "parameters"}
 
 
-@dataclass(slots=True, kw_only=True)
-class ResourceRecord:
-    """What is kept of a resource of any kind: where it is, and what is still to be done."""
-
-    cloud: str
-    name: str
-    host: str
-    port: int
-    created: str
-    made: bool = False
-    failure: str = ""
-    steps: list[Step] = field(default_factory=list)
-
-    @property
-    def state(self) -> str:
-        if self.steps:
-            return STATES[self.steps[0].kind]
-        return FAILED if self.failure else READY
-
-    @property
-    def dns_name(self) -> str:
-        return f"{self.name.replace('_', '-')}.{self.cloud}.localcloud.test"
-
-
-@dataclass(slots=True, kw_only=True)
-class Record(ResourceRecord):
+@dataclass(slots=True)
+class Record:
     """A server: what was asked for, what is still to be done, what was last seen.
 
     The admin's password is kept as its SCRAM verifier only, and only here.
     """
 
+    cloud: str
+    name: str
     version: int
+    host: str
+    port: int
     admin_user: str
     admin_verifier: str
     parameters: dict[str, str]
@@ -92,6 +100,10 @@ class Record(ResourceRecord):
     high_availability: bool
     storage_mb: int
     restore_from: dict[str, str] | None
+    created: str
+    made: bool = False
+    failure: str = ""
+    steps: list[Step] = field(default_factory=list)
     backups: list[Backup] = field(default_factory=list)
     observed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -100,6 +112,14 @@ class Record(ResourceRecord):
         steps = [Step(**step) for step in value.pop("steps")]
         backups = [Backup(**backup) for backup in value.pop("backups")]
         return cls(**value, steps=steps, backups=backups)
+
+    @property
+    def state(self) -> str:
+        return state_of(self.steps, self.failure)
+
+    @property
+    def dns_name(self) -> str:
+        return dns_name_of(self.name, self.cloud)
 
     def configuration(self) -> Configuration:
         return Configuration(

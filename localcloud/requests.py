@@ -14,6 +14,8 @@ from .postgres.configuration import RESERVED, SUPERUSER
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,61}")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?")
 
+Reader = Callable[[Any], Any]
+
 # What a server has if nothing else is asked for.
 DEFAULTS: dict[str, Any] = {
     "version": 17,
@@ -40,10 +42,8 @@ def check_name(name: str) -> None:
 
 def read_create(body: Any) -> dict[str, Any]:
     """Return a complete description of a server to make."""
-    found = _read(body, CREATE)
-    for name in ("admin_user", "admin_password"):
-        if name not in found:
-            raise InvalidRequest(f"{name} is missing")
+    found = read_body(body, CREATE, READERS)
+    require(found, "admin_user", "admin_password")
     parameters = found.get("parameters", {})
     found["parameters"] = {name: value for name, value in parameters.items() if value is not None}
     return {**DEFAULTS, **found}
@@ -51,16 +51,7 @@ def read_create(body: Any) -> dict[str, Any]:
 
 def read_update(body: Any) -> dict[str, Any]:
     """Return the changes to a server; a parameter of None is set back to its default."""
-    return _read(body, UPDATE)
-
-
-def read_create_cluster(body: Any) -> dict[str, Any]:
-    """Return the description of a cluster to make."""
-    if body in (None, {}):
-        return {}
-    if not isinstance(body, dict) or set(body) != {"version"}:
-        raise InvalidRequest("a cluster has one field: version")
-    return {"version": _text("version", body["version"])}
+    return read_body(body, UPDATE, READERS)
 
 
 def read_nothing(body: Any) -> None:
@@ -69,36 +60,44 @@ def read_nothing(body: Any) -> None:
         raise InvalidRequest("this request takes no body")
 
 
-def _read(body: Any, known: set[str]) -> dict[str, Any]:
+def read_body(body: Any, known: set[str], readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """Return what a body says, each field read by its reader; a field of None counts as absent."""
     if not isinstance(body, dict):
         raise InvalidRequest("the body is no JSON object")
     if unknown := sorted(set(body) - known):
         raise InvalidRequest(
             f"{unknown[0]} is not known here; known are {', '.join(sorted(known))}"
         )
-    return {name: READERS[name](value) for name, value in body.items() if value is not None}
+    return {name: readers[name](value) for name, value in body.items() if value is not None}
+
+
+def require(found: Mapping[str, Any], *names: str) -> None:
+    """Raise InvalidRequest if a field is missing."""
+    for name in names:
+        if name not in found:
+            raise InvalidRequest(f"{name} is missing")
 
 
 def _version(value: Any) -> int:
-    if not _is_int(value) or value not in MAJORS:
+    if not is_int(value) or value not in MAJORS:
         raise InvalidRequest(f"version must be one of {', '.join(map(str, MAJORS))}")
     return int(value)
 
 
 def _admin_user(value: Any) -> str:
-    name = _text("admin_user", value)
+    name = text("admin_user", value)
     if len(name.encode()) > 63 or name.startswith("pg_") or name in (SUPERUSER, "public", "none"):
         raise InvalidRequest(f"admin_user cannot be {name!r}: it is too long or reserved")
     return name
 
 
-def _admin_password(value: Any) -> str:
+def secret(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
-        raise InvalidRequest("admin_password must be a text that is not empty")
+        raise InvalidRequest(f"{name} must be a text that is not empty")
     return value
 
 
-def _text(name: str, value: Any) -> str:
+def text(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise InvalidRequest(f"{name} must be a text that is not empty")
     return value
@@ -146,16 +145,16 @@ def _range(value: Any) -> str:
 def _backup(value: Any) -> dict[str, int]:
     if not isinstance(value, dict) or set(value) != {"retention_days"}:
         raise InvalidRequest("backup must be an object with retention_days")
-    return {"retention_days": _number("backup: retention_days", value["retention_days"], 1, 35)}
+    return {"retention_days": number("backup: retention_days", value["retention_days"], 1, 35)}
 
 
-def _number(name: str, value: Any, lowest: int, highest: int) -> int:
-    if not _is_int(value) or not lowest <= value <= highest:
+def number(name: str, value: Any, lowest: int, highest: int) -> int:
+    if not is_int(value) or not lowest <= value <= highest:
         raise InvalidRequest(f"{name} must be a whole number from {lowest} to {highest}")
     return int(value)
 
 
-def _is_int(value: Any) -> bool:
+def is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -168,17 +167,17 @@ def _high_availability(value: Any) -> bool:
 def _restore_from(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or set(value) != {"server", "backup"}:
         raise InvalidRequest("restore_from must be an object with server and backup")
-    return {key: _text(f"restore_from: {key}", value[key]) for key in ("server", "backup")}
+    return {key: text(f"restore_from: {key}", value[key]) for key in ("server", "backup")}
 
 
-READERS: Mapping[str, Callable[[Any], Any]] = {
+READERS: Mapping[str, Reader] = {
     "version": _version,
     "admin_user": _admin_user,
-    "admin_password": _admin_password,
+    "admin_password": lambda value: secret("admin_password", value),
     "parameters": _parameters,
     "firewall": _firewall,
     "backup": _backup,
     "high_availability": _high_availability,
-    "storage_mb": lambda value: _number("storage_mb", value, 32, 64 * 1024 * 1024),
+    "storage_mb": lambda value: number("storage_mb", value, 32, 64 * 1024 * 1024),
     "restore_from": _restore_from,
 }

@@ -10,11 +10,12 @@ from psycopg import sql
 
 from ansible_collections.landbridge.migration.plugins.module_utils.pooler import pgbouncer
 from localcloud.certificates import Authority
-from localcloud.pgbouncer.configuration import ADMIN, Configuration, Target
+from localcloud.pgbouncer.configuration import Configuration, Target
 from localcloud.pgbouncer.server import PgBouncer
 from localcloud.ports import free_port
 
 HOST = "127.32.0.1"
+ADMIN = "pooler_admin"
 
 MAKE = "CREATE ROLE {} LOGIN PASSWORD {}"
 FILL = "CREATE TABLE t (v text); GRANT ALL ON t TO {}"
@@ -75,12 +76,13 @@ def pooled(source, target, postgres_folder):
         _make_app(server, role, password)
     first, second = (Target(s["host"], s["port"], s["dbname"]) for s in (source, target))
     configuration = Configuration(
-        "pooler", HOST, free_port([HOST]), {"shop": first, "other": first}, pool_size=4
+        "pooler", HOST, free_port([HOST]), ADMIN, {"shop": first, "other": first}, pool_size=4
     )
     folder = postgres_folder / f"pooler-{role}"
     bouncer = PgBouncer(folder, configuration, Authority(postgres_folder))
     admin_password = secrets.token_urlsafe(12)
-    bouncer.create({role: password, ADMIN: admin_password})
+    bouncer.write_users({role: password, ADMIN: admin_password})
+    bouncer.create()
     reached = {
         "host": HOST, "port": configuration.port, "sslmode": "verify-full",
         "sslrootcert": source["sslrootcert"],

@@ -53,9 +53,8 @@ def cluster_rows(clusters: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 def _create(home: Home, options: argparse.Namespace) -> None:
     client = Client(home)
     build("kubernetes", _say)
-    path = cluster_path(options.cloud, options.name)
-    client.call("PUT", path, {})
-    found = client.settled(path)
+    client.call("PUT", cluster_path(options.cloud, options.name), {})
+    found = client.settle_cluster(options.cloud, options.name)
     print(f"{found['cloud']}/{found['name']} is ready at {found['endpoint']}")
 
 
@@ -73,10 +72,10 @@ def _kubeconfig(home: Home, options: argparse.Namespace) -> None:
 
 def _delete(home: Home, options: argparse.Namespace) -> None:
     client = Client(home)
-    path, name = cluster_path(options.cloud, options.name), f"{options.cloud}/{options.name}"
-    client.call("DELETE", path)
-    awaited = f"{name} is deleted"
-    processes.wait_until(lambda: client.gone(path), SETTLE_TIMEOUT_S, awaited, poll=0.1)
+    client.call("DELETE", cluster_path(options.cloud, options.name))
+    awaited = f"{options.cloud}/{options.name} is deleted"
+    gone = client.cluster_absent(options.cloud, options.name)
+    processes.wait_until(gone, SETTLE_TIMEOUT_S, awaited, poll=0.1)
     print(awaited)
 
 

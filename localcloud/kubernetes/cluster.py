@@ -76,8 +76,11 @@ class Cluster:
         return path.read_text(encoding="ascii") if path.exists() else ""
 
     @property
-    def runs(self) -> bool:
-        return all(each.pid is not None for each in self.components)
+    def pid(self) -> int | None:
+        """The API server's pid, or None if one of the cluster's processes is missing."""
+        if any(each.pid is None for each in self.components):
+            return None
+        return self._api.pid
 
     def create(self) -> None:
         """Make the cluster's files and start it. Run again, finish what is left."""

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..model import ResourceRecord, Step
+from ..model import Step, dns_name_of, state_of
 from .configuration import Configuration
 from .network import Network
 
 
-@dataclass(slots=True, kw_only=True)
-class ClusterRecord(ResourceRecord):
+@dataclass(slots=True)
+class ClusterRecord:
     """A cluster: where it is, and what is still to be done."""
 
+    cloud: str
+    name: str
     version: str
-    network: int
+    host: str
+    port: int
     etcd_port: int
     etcd_peer_port: int
+    network: int
+    created: str
+    made: bool = False
+    failure: str = ""
+    steps: list[Step] = field(default_factory=list)
 
     @classmethod
     def of_json(cls, value: dict[str, Any]) -> ClusterRecord:
-        steps = [Step(**step) for step in value.pop("steps")]
-        return cls(**value, steps=steps)
+        return cls(**{**value, "steps": [Step(**step) for step in value["steps"]]})
+
+    @property
+    def state(self) -> str:
+        return state_of(self.steps, self.failure)
+
+    @property
+    def dns_name(self) -> str:
+        return dns_name_of(self.name, self.cloud)
 
     def configuration(self) -> Configuration:
         return Configuration(

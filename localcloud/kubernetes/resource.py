@@ -6,20 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..stepwise import Stepwise
+from ..resource import Resource
 from .cluster import Cluster
 from .record import ClusterRecord
 
 
-class ClusterResource(Stepwise[ClusterRecord]):
+class ClusterResource(Resource[ClusterRecord]):
     """One cluster, its record at ``path`` (NAME.json), its files in the folder of that name."""
 
     def __init__(
-        self, record: ClusterRecord, path: Path, deleted: Callable[[ClusterResource], None]
+        self, record: ClusterRecord, path: Path, *, deleted: Callable[[ClusterRecord], None]
     ) -> None:
-        super().__init__(record, path)
-        self.cluster = Cluster(self.folder, record.configuration())
-        self._deleted = deleted
+        self.cluster = Cluster(path.with_suffix(""), record.configuration())
+        super().__init__(record, path, self.cluster, deleted)
 
     def told(self) -> dict[str, Any]:
         """Return what the API answers; the kubeconfig's path is told, not what it holds."""
@@ -40,22 +39,8 @@ class ClusterResource(Stepwise[ClusterRecord]):
                 "created": record.created,
             }
 
-    @property
-    def _runs(self) -> bool:
-        return self.cluster.runs
-
     def _create(self, _: str) -> None:
         self.cluster.create()
-        self.record.made = True
-
-    def _start(self, _: str) -> None:
-        self.cluster.start()
-
-    def _stop(self) -> None:
-        self.cluster.stop()
-
-    def _remove(self) -> None:
-        self.cluster.remove()
-
-    def _removed(self) -> None:
-        self._deleted(self)
+        with self._lock:
+            self.record.made = True
+            self._save()

@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Who may use the admin console; no role of Postgres.
-ADMIN = "pooler_admin"
-
 
 class Target(NamedTuple):
     """Where a database of the pooler is."""
@@ -26,6 +23,7 @@ class Configuration:
     """What one pooler is.
 
     :param host: the loopback address it listens on.
+    :param admin_user: who may use the admin console; no role of Postgres.
     :param databases: the names that clients ask for, and what each stands for at first. Letters,
         digits and ``_.-`` only: the file's parser (cfparser.c) knows no quotes in a name.
     :param pool_size: connections to a server for each pair of database and role.
@@ -35,6 +33,7 @@ class Configuration:
     name: str
     host: str
     port: int
+    admin_user: str
     databases: Mapping[str, Target]
     dns_name: str = "pooler.local.test"
     pool_size: int = 20
@@ -64,7 +63,7 @@ def ini_text(configuration: Configuration, folder: str, ca: str) -> str:
         **SETTINGS,
         "listen_addr": configuration.host,
         "listen_port": str(configuration.port),
-        "admin_users": ADMIN,
+        "admin_users": configuration.admin_user,
         "auth_file": f"{folder}/users.txt",
         "client_tls_key_file": f"{folder}/pooler.key",
         "client_tls_cert_file": f"{folder}/pooler.crt",

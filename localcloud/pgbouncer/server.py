@@ -26,8 +26,9 @@ STOP_TIMEOUT_S = 30.0
 class PgBouncer:
     """One pooler.
 
-    pooler = PgBouncer(folder, Configuration("pooler", "127.32.1.1", 21500, databases), authority)
-    pooler.create({"shop_app": "s3cret", ADMIN: "another"})
+    pooler = PgBouncer(folder, configuration, authority)
+    pooler.write_users({"shop_app": "s3cret", configuration.admin_user: "another"})
+    pooler.create()
     pooler.stop()
     """
 
@@ -39,20 +40,23 @@ class PgBouncer:
         self.log = folder / "pgbouncer.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def create(self, passwords: Mapping[str, str]) -> None:
-        """Write its files and start it. Run again, finish what is left."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        processes.own(self.folder)
+    def write_users(self, passwords: Mapping[str, str]) -> None:
+        """Write who may log in, and by which password."""
+        self._write("users.txt", users_text(passwords))
+
+    def create(self) -> None:
+        """Write its other files and start it. Run again, finish what is left."""
         issued = self.authority.issue([self.configuration.dns_name, self.configuration.host])
         self._write("pooler.key", issued.key)
         self._write("pooler.crt", issued.certificate)
-        self._write("users.txt", users_text(passwords))
         if not self.ini.exists():
             text = ini_text(self.configuration, str(self.folder), str(self.authority.path))
             self._write(self.ini.name, text)
         self.start()
 
     def _write(self, name: str, text: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        processes.own(self.folder)
         uid = processes.UNPRIVILEGED_UID if processes.is_root() else None
         files.write(self.folder / name, text, 0o600, uid)
 

@@ -89,7 +89,8 @@ def check(places: Places, name: str) -> Checked:
     address = names.resolve(places, name)
     workload = WORKLOADS[name]
     try:
-        with psycopg.connect(**address.keywords(), connect_timeout=10, autocommit=True) as conn:
+        keywords = {**address.keywords(), **names.STATELESS, "connect_timeout": 10}
+        with psycopg.connect(**keywords, autocommit=True) as conn:
             conn.execute(SNAPSHOT)
             found = read(conn, workload, list(record.writes))
             broken = read_invariants(conn, workload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,28 +48,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_load(commands: Any) -> None:
     parser = commands.add_parser("load", help="create roles and databases with their content")
-    _add_server(parser)
+    _add_place(parser)
+    parser.add_argument("--server", required=True)
+    parser.add_argument(
+        "--password-file", type=Path, help="the admin's; secrets/<admin> in the home if not given"
+    )
+    parser.add_argument("--pooler", help="names stand for databases at this pooler of the cloud")
     parser.add_argument("--jobs", type=_count, default=2, help="databases at a time")
     parser.add_argument("--again", action="store_true", help="drop the ones that are there first")
     parser.set_defaults(run=_load)
 
 
 def _add_repoint(commands: Any) -> None:
-    parser = commands.add_parser("repoint", help="let names stand for databases on another server")
-    _add_server(parser)
+    parser = commands.add_parser("repoint", help="let names stand for databases elsewhere")
+    _add_place(parser)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--server", help="on this server of the cloud")
+    where.add_argument("--pooler", help="at this pooler of the cloud")
     parser.add_argument(
         "--wait", type=float, metavar="SECONDS", help="until running writers write there"
     )
     parser.set_defaults(run=_repoint)
 
 
-def _add_server(parser: argparse.ArgumentParser) -> None:
+def _add_place(parser: argparse.ArgumentParser) -> None:
     _add_names(parser, "databases")
     parser.add_argument("--cloud", required=True)
-    parser.add_argument("--server", required=True)
-    parser.add_argument(
-        "--password-file", type=Path, help="the admin's; secrets/<admin> in the home if not given"
-    )
 
 
 def _add_names(parser: argparse.ArgumentParser, what: str) -> None:
@@ -130,20 +134,18 @@ def _load(args: argparse.Namespace, places: Places) -> int:
     if args.again:
         writers.stop(places, [database.name for database in databases if database.writes])
     loaded = load(server.admin(password_file), databases, places, again=args.again, jobs=args.jobs)
-    _begin(places, databases, loaded, server, again=args.again)
+    _begin(places, _addresses(args, places, databases), loaded, again=args.again)
     _print(args, [asdict(each) for each in loaded], tables.loaded(loaded))
     return 0
 
 
 def _begin(
-    places: Places, databases: Sequence[Database], loaded: Sequence[Loaded],
-    server: cloud.CloudServer, *, again: bool,
-) -> None:  # fmt: skip
+    places: Places, wanted: Mapping[str, names.Address], loaded: Sequence[Loaded], *, again: bool
+) -> None:
     """Let names stand for what was loaded, and begin the ledgers of what is new.
 
     A name that stands for a database elsewhere keeps it, and its ledger, unless asked for again.
     """
-    wanted = {each.name: names.address(places, each, server.endpoint) for each in databases}
     there = names.read(places)
     ours = {n: a for n, a in wanted.items() if again or there.get(n, a) == a}
     for name in {each.name for each in loaded if each.changed} & set(ours):
@@ -151,17 +153,27 @@ def _begin(
     names.repoint(places, ours)
 
 
+def _addresses(
+    args: argparse.Namespace, places: Places, databases: Sequence[Database]
+) -> dict[str, names.Address]:
+    """Return where names are to lead: to a pooler, if one is named, else to a server."""
+    if args.pooler:
+        pooler = cloud.pooler(places, args.cloud, args.pooler)
+        return {each.name: names.pooled_address(places, each, pooler) for each in databases}
+    server = cloud.server(places, args.cloud, args.server).endpoint
+    return {each.name: names.address(places, each, server) for each in databases}
+
+
 def _repoint(args: argparse.Namespace, places: Places) -> int:
-    server = cloud.server(places, args.cloud, args.server)
-    chosen = select(args.names)
-    addresses = {each.name: names.address(places, each, server.endpoint) for each in chosen}
+    addresses = _addresses(args, places, select(args.names))
+    where = {f"{each.host}:{each.port}" for each in addresses.values()}.pop()
     sizes = {name: ledger.size(places.ledger(name)) for name in addresses}
     changed = names.repoint(places, addresses)
     if args.wait:
         waited = {name: sizes[name] for name in changed}
-        writers.wait_for_address(places, waited, f"{server.host}:{server.port}", args.wait)
-    text = f"{server.host}:{server.port}: {', '.join(changed) or 'nothing changed'}"
-    _print(args, {"changed": changed, "address": f"{server.host}:{server.port}"}, text)
+        writers.wait_for_address(places, waited, where, args.wait)
+    text = f"{where}: {', '.join(changed) or 'nothing changed'}"
+    _print(args, {"changed": changed, "address": where}, text)
     return 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from ..errors import NotFound
 from . import passwords
 from .databases import Database
 from .places import Places, folder
+
+# Of psycopg. No state that outlives a transaction: a pooler gives each one another session.
+STATELESS: Mapping[str, Any] = {"prepare_threshold": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ def address(places: Places, database: Database, server: Mapping[str, Any]) -> Ad
         sslmode=server["sslmode"],
         sslrootcert=server["sslrootcert"],
     )
+
+
+def pooled_address(places: Places, database: Database, pooler: Mapping[str, Any]) -> Address:
+    """Return the address of ``database`` at a pooler, which calls it by its service's name."""
+    return replace(address(places, database, pooler), dbname=database.name)
 
 
 def read(places: Places) -> dict[str, Address]:

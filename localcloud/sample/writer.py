@@ -132,7 +132,7 @@ class Connection(threading.Thread):
     def _connect(self, address: names.Address) -> Conn:
         title = {"application_name": f"{self._service} service"}
         keywords: dict[str, Any] = {**address.keywords(), **LIMITS, **title}
-        conn: Conn = psycopg.connect(**keywords, autocommit=True)
+        conn: Conn = psycopg.connect(**keywords, **names.STATELESS, autocommit=True)
         self._address = address
         self._note(CONNECTED, host=address.host, port=address.port)
         return conn

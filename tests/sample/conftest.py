@@ -51,9 +51,10 @@ def places(sample, loaded_places, tmp_path):
 def start(places):
     """Return a function that starts writers as a user does, and returns which were started."""
 
-    def start(*chosen, rate=60, wait=True):
+    def start(*chosen, rate=60, connections=2, wait=True):
         argv = [sys.executable, "-m", "localcloud", "sample", "--home", places.home, "writers"]
-        argv += ["start", "--json", "--rate", str(rate), *([] if wait else ["--no-wait"]), *chosen]
+        argv += ["start", "--json", "--rate", str(rate), "--connections", str(connections)]
+        argv += [*([] if wait else ["--no-wait"]), *chosen]
         done = subprocess.run(argv, cwd=checkout(), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)["started"]

@@ -112,6 +112,28 @@ def test_a_name_pointing_to_a_server_without_the_writes_fails_the_check(
     localcloud("sample", "ledger", "check", "legacy")
 
 
+def test_names_may_stand_for_databases_at_a_pooler(localcloud, servers, loaded):
+    localcloud("pooler", "create", "old", "front", "--server", "old_postgres")
+    at_pooler = ["--cloud", "old", "--pooler", "front"]
+    said = json.loads(localcloud("sample", "repoint", *at_pooler, "media", "legacy", "--json"))
+    assert sorted(said["changed"]) == ["legacy", "media"]
+    names = json.loads((localcloud.home / "names.json").read_text())
+    pooler = json.loads(localcloud("pooler", "status", "old", "front"))
+    assert names["legacy"]["dbname"] == "legacy"
+    assert names["legacy"]["port"] == pooler["port"]
+    assert pooler["databases"]["legacy"]["dbname"] == 'Legacy "Billing"'
+    localcloud("sample", "writers", "start", "legacy", "--connections", "8", "--rate", "80")
+    localcloud("sample", "writers", "stop", "legacy")
+    [legacy] = json.loads(localcloud("sample", "ledger", "check", "legacy", "--json"))["databases"]
+    assert legacy["passed"]
+    assert legacy["address"] == f"{pooler['host']}:{pooler['port']}"
+    localcloud("sample", "repoint", *servers["old"], "media", "legacy")
+    localcloud("sample", "load", *servers["old"], "--pooler", "front", "legacy", "--again")
+    names = json.loads((localcloud.home / "names.json").read_text())
+    assert names["legacy"]["dbname"] == "legacy"
+    localcloud("sample", "repoint", *servers["old"], "media", "legacy")
+
+
 def test_loading_again_begins_a_new_ledger(localcloud, servers, loaded):
     localcloud("sample", "writers", "start", "legacy")
     localcloud("sample", "load", *servers["old"], "legacy", "--again")  # stops the writer itself
@@ -126,6 +148,7 @@ def test_loading_again_begins_a_new_ledger(localcloud, servers, loaded):
         (["load", "shopp", "--cloud", "old", "--server", "old_postgres"], "no database 'shopp'"),
         (["load", "--cloud", "old", "--server", "nowhere"], "nowhere"),
         (["repoint", "--cloud", "new", "--server", "nowhere"], "nowhere"),
+        (["repoint", "--cloud", "new", "--pooler", "nowhere"], "no pooler nowhere"),
         (["writers", "start", "flights"], "only these services write: metrics, shop"),
         (["ledger", "check", "shop"], "has no name 'shop': load the sample first"),
     ],

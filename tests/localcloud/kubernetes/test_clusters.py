@@ -28,13 +28,13 @@ def platform(programs, make_cloud):
     for cloud in ("old", "new"):
         made.client.call("PUT", cluster_path(cloud, NAME), {})
     for cloud in ("old", "new"):
-        made.client.settled(cluster_path(cloud, NAME))
+        made.client.settle_cluster(cloud, NAME)
     return made
 
 
 def opened(platform, cloud="old"):
     """The cluster's own files and processes, looked at from outside of the daemon."""
-    path = platform.home.clusters(cloud) / f"{NAME}.json"
+    path = platform.home.kept(cloud, "kubernetes") / f"{NAME}.json"
     record = ClusterRecord.of_json(json.loads(path.read_text()))
     return Cluster(path.with_suffix(""), record.configuration())
 
@@ -100,7 +100,7 @@ def test_a_process_that_dies_is_started_again(platform, eventually):
     before = pids(cluster)
     os.kill(before["kube-scheduler"], signal.SIGKILL)
     eventually(lambda: pids(cluster)["kube-scheduler"] not in (None, before["kube-scheduler"]), 60)
-    platform.client.settled(cluster_path("old", NAME))
+    platform.client.settle_cluster("old", NAME)
     assert pids(cluster)["kube-apiserver"] == before["kube-apiserver"]
 
 
@@ -139,19 +139,19 @@ def test_a_deleted_cluster_leaves_nothing_and_a_killed_daemons_half_made_one_is_
 ):
     path = cluster_path("new", NAME)
     platform.run("cluster", "delete", "new", NAME)
-    assert list(platform.home.clusters("new").iterdir()) == []
+    assert list(platform.home.kept("new", "kubernetes").iterdir()) == []
     with pytest.raises(LocalCloudError, match=f"cloud new has no cluster {NAME}"):
         platform.client.call("GET", path)
     platform.client.call("PUT", path, {})
     kill_daemon(platform, eventually)
     platform.run("up")
-    assert platform.client.settled(path)["state"] == "ready"
+    assert platform.client.settle_cluster("new", NAME)["state"] == "ready"
 
 
 @pytest.mark.parametrize(
     "name, body, words",
     [
-        pytest.param("wanted", {"versoin": "1.35.4"}, "has one field: version", id="misspelt"),
+        pytest.param("wanted", {"versoin": "1.35.4"}, "versoin is not known here", id="misspelt"),
         pytest.param("wanted", {"version": 1}, "version must be a text", id="no text"),
         pytest.param("..%2fx", {}, "'../x' is no", id="path as name"),
     ],

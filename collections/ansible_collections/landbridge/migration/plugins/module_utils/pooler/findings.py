@@ -12,6 +12,8 @@ from .pooler import Route
 # A refused login delays the next one by server_login_retry; the crossing should not meet it.
 LONGEST_RETRY_S = 1.0
 
+FILE_DIFFERS = "pooler_file_differs"
+
 
 def of_settings(dbname: str, settings: Mapping[str, str], pause_s: float) -> list[Finding]:
     """Return what SHOW CONFIG tells of a pause of up to ``pause_s``.
@@ -37,7 +39,7 @@ def of_file(dbname: str, route: Route, target: Target | None) -> list[Finding]:
     runs = f"{route.host}:{route.port}/{route.dbname}"
     return [
         Finding(
-            "pooler_file_differs",
+            FILE_DIFFERS,
             "blocker" if target is None else "warning",
             f"pooler database {dbname}",
             f"its file says {said} and PgBouncer goes to {runs}",

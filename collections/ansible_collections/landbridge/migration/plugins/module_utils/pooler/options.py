@@ -46,6 +46,16 @@ def name_at(params: Mapping[str, Any] | None, dbname: str) -> str:
     return (params or {}).get("database") or dbname
 
 
+def required_name(params: Mapping[str, Any]) -> str:
+    """Return the database's name at the pooler. Raise PreconditionError if none was given."""
+    if not (params.get("database") or params["kind"] == "none"):
+        raise PreconditionError(
+            "pooler: which database is meant was not said",
+            hint="Set pooler.database to the name that applications ask the pooler for.",
+        )
+    return params.get("database") or ""
+
+
 @contextmanager
 def opened(params: Mapping[str, Any] | None) -> Iterator[Pooler]:
     """Yield the pooler that options describe; without options, there is none.
