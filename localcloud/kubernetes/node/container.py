@@ -17,13 +17,15 @@ from .api import Refused
 from .asking import Place, ask
 from .backoff import BackOff, restart_wanted
 from .environment import Missing
-from .logs import last_lines
+from .logs import Query, read
+from .output import Output
 from .probes import LIVENESS, READINESS, STARTUP, Timing, Verdict
 from .status import Observed, Running, Terminated, Waiting
 
 Object = dict[str, Any]
 
 RETRY_S = 1.0
+OUTPUT_TIMEOUT_S = 1.0
 START_ERROR = 128
 PROBES = {STARTUP: "startupProbe", READINESS: "readinessProbe", LIVENESS: "livenessProbe"}
 
@@ -121,12 +123,15 @@ class Container:
             self._remember()
             observed.restart_count += 1
         log, started_at = self._new_log(), now()
+        output = await Output.open(log)
         try:
-            process = await self._spawn(prepared, log)
+            process = await self._spawn(prepared, output.pipe)
         except OSError as exc:
             self._pod.tell("Failed", f"Error: {exc}", True)
             self._ended(Terminated(START_ERROR, "StartError", started_at, now(), str(exc)))
             return
+        finally:
+            output.started()
         self._process, self._place = process, prepared.place
         observed.container_id = f"process://{process.pid}"
         observed.state = Running(started_at)
@@ -136,30 +141,29 @@ class Container:
             self.started.set()
         self._pod.tell("Started", f"Started container {observed.name}", False)
         self._pod.changed()
-        await self._live(process)
+        await self._live(process, output)
         code = process.returncode or 0
         code = 128 - code if code < 0 else code
         message = self._termination_message(code, log)
         reason = "Error" if code else "Completed"
         self._ended(Terminated(code, reason, started_at, now(), message, observed.container_id))
 
-    async def _spawn(self, prepared: Prepared, log: Path) -> asyncio.subprocess.Process:
-        with log.open("ab") as output:
-            return await asyncio.create_subprocess_exec(
-                *prepared.argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=prepared.working_folder,
-                env=dict(prepared.place.env),
-                start_new_session=True,
-            )
+    async def _spawn(self, prepared: Prepared, pipe: int) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *prepared.argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            cwd=prepared.working_folder,
+            env=dict(prepared.place.env),
+            start_new_session=True,
+        )
 
     def _new_log(self) -> Path:
         self._pod.logs.mkdir(parents=True, exist_ok=True)
         return self._pod.logs / f"{self.observed.restart_count}.log"
 
-    async def _live(self, process: asyncio.subprocess.Process) -> None:
+    async def _live(self, process: asyncio.subprocess.Process, output: Output) -> None:
         """Ask the container whether it is well until it ends, and end all that it has started."""
         asking = [
             asyncio.create_task(self._probe(kind, self.spec[name]))
@@ -174,6 +178,7 @@ class Container:
             for each in asking:
                 each.cancel()
             self._signal(signal.SIGKILL)
+            await output.finish(OUTPUT_TIMEOUT_S)
             self._process = None
             self.started.clear()
 
@@ -186,7 +191,7 @@ class Container:
         """Return the log's end if the container wants it told: terminationMessagePolicy."""
         policy = self.spec.get("terminationMessagePolicy")
         wanted = code != 0 and policy == "FallbackToLogsOnError"
-        return last_lines(log, 80, 2048).decode(errors="replace") if wanted else ""
+        return read(log, Query(tail=80))[-2048:].decode(errors="replace") if wanted else ""
 
     async def _wait_for_restart(self, ran_s: float) -> None:
         delay_s = self._back_off.after(ran_s)

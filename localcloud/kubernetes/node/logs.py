@@ -5,26 +5,70 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from aiohttp import web
 
 from ..configuration import KUBELET_CLIENT
+from .output import shown, stamp
 
 CHUNK = 64 * 1024
 LOOK_EVERY_S = 0.2
 
-NOT_KEPT = ("timestamps", "sinceSeconds", "sinceTime")
+
+class Query(NamedTuple):
+    """What is asked of a log: PodLogOptions."""
+
+    tail: int | None = None
+    limit: int | None = None
+    timestamps: bool = False
+    since: bytes = b""
+    follow: bool = False
+    previous: bool = False
+
+    @classmethod
+    def of_request(cls, query: Mapping[str, str], now_ns: int) -> Query:
+        """Return what a request's parameters say. Raise ValueError if they say nothing."""
+        return cls(
+            tail=int(query["tailLines"]) if "tailLines" in query else None,
+            limit=int(query["limitBytes"]) if "limitBytes" in query else None,
+            timestamps=query.get("timestamps") == "true",
+            since=_since(query, now_ns),
+            follow=query.get("follow") == "true",
+            previous=query.get("previous") == "true",
+        )
 
 
-def last_lines(path: Path, count: int | None, limit: int | None = None) -> bytes:
-    """Return a file's last lines, at most ``limit`` bytes of them; all of it for None."""
+def _since(query: Mapping[str, str], now_ns: int) -> bytes:
+    if "sinceSeconds" in query:
+        return stamp(now_ns - int(query["sinceSeconds"]) * 1_000_000_000)
+    if "sinceTime" in query:
+        at = datetime.fromisoformat(query["sinceTime"])
+        return stamp(int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1000)
+    return b""
+
+
+def read(path: Path, query: Query) -> bytes:
+    """Return what a log holds, as it is shown."""
     with path.open("rb") as file:
-        file.seek(0 if count is None else line_start(file, count))
-        found = file.read()
-    return found if limit is None else found[-limit:]
+        file.seek(0 if query.tail is None else line_start(file, query.tail))
+        found = shown(_whole(file), timestamps=query.timestamps, since=query.since)
+    return found if query.limit is None else found[: query.limit]
+
+
+def _whole(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines up to the first that is not written to its end yet; stay before that."""
+    while True:
+        at = file.tell()
+        line = file.readline()
+        if not line.endswith(b"\n"):
+            file.seek(at)
+            return
+        yield line
 
 
 def line_start(file: BinaryIO, count: int) -> int:
@@ -80,32 +124,32 @@ class LogServer:
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         if not _is_api_server(request):
             raise web.HTTPForbidden(text="only the API server may ask")
-        info, query = request.match_info, request.query
+        info = request.match_info
         asked = (info["namespace"], info["pod"], info["container"])
-        if kept := [name for name in NOT_KEPT if query.get(name) not in (None, "", "false")]:
-            raise web.HTTPBadRequest(text=f"{kept[0]}: this node keeps no times of log lines")
+        try:
+            query = Query.of_request(request.query, time.time_ns())
+        except ValueError as exc:
+            raise web.HTTPBadRequest(text=str(exc)) from None
         folder = self._folder(*asked)
-        path = newest(folder, query.get("previous") == "true") if folder else None
+        path = newest(folder, query.previous) if folder else None
         if path is None:
             raise web.HTTPNotFound(text=f"container {asked[2]} of pod {asked[1]} has no such log")
-        tail = int(query["tailLines"]) if "tailLines" in query else None
-        limit = int(query["limitBytes"]) if "limitBytes" in query else None
-        if query.get("follow") != "true":
-            return web.Response(body=last_lines(path, tail, limit), content_type="text/plain")
-        return await self._follow(request, path, tail, asked)
+        if not query.follow:
+            return web.Response(body=read(path, query), content_type="text/plain")
+        return await self._follow(request, path, query, asked)
 
     async def _follow(
-        self, request: web.Request, path: Path, tail: int | None, asked: tuple[str, str, str]
+        self, request: web.Request, path: Path, query: Query, asked: tuple[str, str, str]
     ) -> web.StreamResponse:
         """Send what the container writes until it ends."""
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
         with path.open("rb") as file:
-            file.seek(0 if tail is None else line_start(file, tail))
+            file.seek(0 if query.tail is None else line_start(file, query.tail))
             while True:
                 running = self._running(*asked)  # before reading: what it wrote last is read
-                while chunk := file.read(CHUNK):
-                    await response.write(chunk)
+                lines = _whole(file)
+                await response.write(shown(lines, timestamps=query.timestamps, since=query.since))
                 if not running:
                     return response
                 await asyncio.sleep(LOOK_EVERY_S)

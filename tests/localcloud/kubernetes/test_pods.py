@@ -112,7 +112,7 @@ def test_a_container_that_fails_its_liveness_probe_is_restarted(namespace):
 
 def _ready_after_restart(pod):
     found = pod["status"].get("containerStatuses", [{}])[0]
-    return found.get("restartCount") == 1 and found["ready"]
+    return found.get("restartCount", 0) >= 1 and found["ready"]
 
 
 def test_a_startup_probe_holds_back_the_others(namespace, tmp_path):
@@ -172,8 +172,10 @@ def test_logs_are_followed_until_the_container_ends(namespace, admin, tmp_path):
     assert admin.kubectl("logs", "--tail=2", "-n", namespace.name, "talker").split("\n")[0] == (
         "line 4"
     )
-    refused = admin.kubectl("logs", "--timestamps", "-n", namespace.name, "talker", check=False)
-    assert "keeps no times of log lines" in refused
+    timed = admin.kubectl("logs", "--timestamps", "--since=1h", "-n", namespace.name, "talker")
+    times = [line.partition(" ")[0] for line in timed.splitlines()]
+    assert len(times) == 5
+    assert times == sorted(set(times))
 
 
 def test_nobody_but_the_api_server_may_ask_the_node_for_logs(admin, cluster):

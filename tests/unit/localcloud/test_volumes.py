@@ -1,10 +1,10 @@
-"""A pod's volumes as files, its images and its logs."""
+"""A pod's volumes as files, and its images."""
 
 import base64
 
 import pytest
 
-from localcloud.kubernetes.node import images, logs, volumes
+from localcloud.kubernetes.node import images, volumes
 from localcloud.kubernetes.node.environment import Missing
 from localcloud.kubernetes.node.volumes import File, Sources, files_of
 
@@ -116,30 +116,3 @@ def test_an_exact_reference_comes_before_the_name():
     table = {**TABLE, "registry.test:5000/shop/web:broken": {"entry_point": ["false"]}}
     assert images.find("registry.test:5000/shop/web:broken", table).entry_point == ["false"]
     assert images.find("registry.test:5000/shop/web:2", table).entry_point == ["web"]
-
-
-@pytest.mark.parametrize(
-    "text, count, found",
-    [
-        ("a\nb\nc\n", 2, "b\nc\n"),
-        ("a\nb\nc", 2, "b\nc"),
-        ("a\nb\n", 5, "a\nb\n"),
-        ("a\n\n\n", 2, "\n\n"),
-        ("a\nb\n", 0, ""),
-        ("", 3, ""),
-        ("a\nb\n", None, "a\nb\n"),
-        ("x" * 100_000 + "\n" + "y" * 100_000 + "\n", 1, "y" * 100_000 + "\n"),
-    ],
-)
-def test_the_last_lines_of_a_log(tmp_path, text, count, found):
-    path = tmp_path / "0.log"
-    path.write_text(text)
-    assert logs.last_lines(path, count).decode() == found
-
-
-def test_the_newest_log_is_the_last_run_and_previous_is_the_one_before(tmp_path):
-    assert logs.newest(tmp_path) is None
-    for number in (2, 9, 10):
-        (tmp_path / f"{number}.log").touch()
-    assert logs.newest(tmp_path).name == "10.log"
-    assert logs.newest(tmp_path, previous=True).name == "9.log"
