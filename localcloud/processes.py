@@ -17,6 +17,8 @@ UNPRIVILEGED_UID = 65534
 # Set for processes whose working folder may be anywhere: tells what folder they belong to.
 ROOT_VARIABLE = "LOCALCLOUD_ROOT"
 
+KILL_TIMEOUT_S = 30.0
+
 CAP_DAC_READ_SEARCH = 1 << 2  # linux/capability.h
 
 
@@ -146,10 +148,15 @@ def _root(pid: int) -> Path | None:
 
 
 def kill_marked(folder: Path) -> None:
-    """Kill the processes that are marked with ``folder`` until there is none."""
-    while pids := marked(folder):
+    """Kill the processes that are marked with ``folder``, and return when there is none."""
+
+    def gone() -> bool:
+        pids = marked(folder)
         for pid in pids:
             send(pid, signal.SIGKILL)
+        return not pids
+
+    wait_until(gone, KILL_TIMEOUT_S, f"the processes of {folder} are gone")
 
 
 def send(pid: int, number: signal.Signals) -> None:

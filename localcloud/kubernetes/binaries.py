@@ -155,7 +155,8 @@ def _build(module: str, wanted: Program, folder: Path, say: Callable[[str], None
         stderr=subprocess.PIPE,
         text=True,
     ) as go:
-        tail = _follow(go.stderr or iter(()), wanted.name, say)
+        count = f"{wanted.name}: %d of at most {_packages(module, wanted)} packages compiled"
+        tail = _follow(go.stderr or iter(()), lambda compiled: say(count % compiled))
     if go.returncode:
         raise LocalCloudError(f"{wanted.name} cannot be built: {' '.join(tail)}")
     unfinished.rename(folder / wanted.name)
@@ -179,7 +180,16 @@ def _numbered(say: Callable[[str], None], index: int, count: int) -> Callable[[s
     return lambda text: say(f"{index} of {count}: {text}")
 
 
-def _follow(lines: Iterator[str], name: str, say: Callable[[str], None]) -> list[str]:
+def _packages(module: str, wanted: Program) -> int:
+    """Return how many packages a program has; those that are in Go's cache are not compiled."""
+    argv = [_go(), "list", "-deps", wanted.package]
+    found = subprocess.run(  # noqa: S603  # argv, no shell
+        argv, cwd=TOOLS / module, capture_output=True, text=True, check=False
+    )
+    return len(found.stdout.splitlines())
+
+
+def _follow(lines: Iterator[str], say: Callable[[int], None]) -> list[str]:
     """Tell now and then how far Go is; return its last lines, which hold the error if any."""
     compiled, tail, said = 0, [""], time.monotonic()
     for line in lines:
@@ -187,7 +197,7 @@ def _follow(lines: Iterator[str], name: str, say: Callable[[str], None]) -> list
         tail = [*tail[-9:], line.strip()]
         if time.monotonic() - said > SAY_EVERY_S:
             said = time.monotonic()
-            say(f"{name}: {compiled} packages compiled, now {line.strip()}")
+            say(compiled)
     return tail
 
 

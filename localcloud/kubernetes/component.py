@@ -46,6 +46,7 @@ class Component:
         """Start the process unless it runs."""
         if self.pid is None:
             self.folder.mkdir(mode=0o700, exist_ok=True)
+            processes.kill_marked(self.folder)  # one whose pid was not written down, and its pods
             self._process = processes.spawn(
                 self._command(), self.log, self._environment, self.folder
             )

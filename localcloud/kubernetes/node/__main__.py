@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from ... import files, processes
+from ... import files
 from ...ports import free_port
 from ..configuration import NODE, Configuration
 from . import registration
@@ -19,6 +19,7 @@ from .api import Api
 from .balancer import Balancers
 from .events import Events
 from .logs import LogServer
+from .material import Objects
 from .pods import Pods
 from .provisions import Node
 from .proxy import Proxy
@@ -29,7 +30,6 @@ HTTPS = 443
 
 def main() -> None:
     cluster = Path(sys.argv[1])
-    processes.kill_marked(cluster / NODE / "pods")  # what a killed node left behind
     asyncio.run(run(cluster))
 
 
@@ -51,6 +51,7 @@ async def run(cluster: Path) -> None:
             configuration=configuration,
             folder=cluster / NODE,
             api=api,
+            objects=Objects(api),
             events=Events(api),
             services=lambda: list(proxy.services.objects.values()),
             path=os.environ["PATH"],

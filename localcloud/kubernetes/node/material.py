@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -9,27 +10,35 @@ from .api import Api, Refused
 from .volumes import decoded, token_keys
 
 Object = dict[str, Any]
+Data = dict[str, str]
+Key = tuple[str, str, str]  # namespace, kind, name
 
 PATHS = {"Secret": "secrets", "ConfigMap": "configmaps"}
+FORGOTTEN_AFTER_S = 60.0
 RENEWED_AT = 0.8  # of its lifetime: token_manager.go
 
 
-class Material:
-    """Reads for one pod; a token is kept until most of its lifetime is over."""
+class Objects:
+    """Secrets and ConfigMaps as text, read for all pods of the node."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._tokens: dict[tuple[str, int], tuple[str, float]] = {}
+        self._read: dict[Key, tuple[float, asyncio.Task[Data | None]]] = {}
 
-    async def data(self, pod: Object) -> dict[tuple[str, str], dict[str, str] | None]:
-        """Return the data of all that the pod refers to, by kind and name; None: not there."""
-        namespace = pod["metadata"]["namespace"]
-        return {
-            (kind, name): await self._read(namespace, kind, name)
-            for kind, name in sorted(references(pod["spec"]))
-        }
+    async def data(self, namespace: str, kind: str, name: str, max_age_s: float) -> Data | None:
+        """Return an object's data, at most so old; None if it is not there."""
+        key, now_s = (namespace, kind, name), time.monotonic()
+        at_s, reading = self._read.get(key, (0.0, None))
+        if reading is None or now_s - at_s > max_age_s:
+            reading = asyncio.create_task(self._get(*key))
+            self._forget(now_s - FORGOTTEN_AFTER_S)
+            self._read[key] = (now_s, reading)
+        return await asyncio.shield(reading)
 
-    async def _read(self, namespace: str, kind: str, name: str) -> dict[str, str] | None:
+    def _forget(self, before_s: float) -> None:
+        self._read = {key: read for key, read in self._read.items() if read[0] >= before_s}
+
+    async def _get(self, namespace: str, kind: str, name: str) -> Data | None:
         try:
             found = await self._api.get(f"/api/v1/namespaces/{namespace}/{PATHS[kind]}/{name}")
         except Refused as exc:
@@ -39,6 +48,22 @@ class Material:
             raise
         data = decoded(kind, found) or {}
         return {name: value.decode(errors="surrogateescape") for name, value in data.items()}
+
+
+class Material:
+    """What one pod needs; a token is kept until most of its lifetime is over."""
+
+    def __init__(self, api: Api, objects: Objects) -> None:
+        self._api = api
+        self._objects = objects
+        self._tokens: dict[tuple[str, int], tuple[str, float]] = {}
+
+    async def data(self, pod: Object, max_age_s: float = 0.0) -> dict[tuple[str, str], Data | None]:
+        """Return the data of all that the pod refers to, by kind and name; None: not there."""
+        namespace = pod["metadata"]["namespace"]
+        named = sorted(references(pod["spec"]))
+        reading = (self._objects.data(namespace, *each, max_age_s) for each in named)
+        return dict(zip(named, await asyncio.gather(*reading), strict=True))
 
     async def tokens(self, pod: Object) -> dict[tuple[str, int], str]:
         """Return the tokens of the pod's service account, by audience and lifetime."""

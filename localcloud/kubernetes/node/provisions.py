@@ -25,7 +25,7 @@ from .environment import (
     service_variables,
 )
 from .events import Events
-from .material import Material
+from .material import Material, Objects
 
 Object = dict[str, Any]
 
@@ -41,6 +41,7 @@ class Node:
     configuration: Configuration
     folder: Path
     api: Api
+    objects: Objects
     events: Events
     services: Callable[[], Sequence[Object]]
     path: str  # PATH of every container
@@ -62,10 +63,10 @@ class Provisions:
         self._pod = pod
         self._address = address  # where the pod's processes really listen
         self._tell = tell
-        self._material = Material(node.api)
+        self._material = Material(node.api, node.objects)
 
-    async def _sources(self) -> volumes.Sources:
-        data = await self._material.data(self._pod())
+    async def _sources(self, max_age_s: float) -> volumes.Sources:
+        data = await self._material.data(self._pod(), max_age_s)
         spec = self._pod()["spec"]
         return volumes.Sources(
             lookup=lambda kind, name: data[kind, name],
@@ -96,12 +97,12 @@ class Provisions:
         while True:
             await asyncio.sleep(REFRESH_S)
             with contextlib.suppress(Missing, Refused, OSError):  # what is there stays
-                await self._write_volumes()
+                await self._write_volumes(REFRESH_S / 2)  # what pods share is read once
 
-    async def _write_volumes(self) -> None:
+    async def _write_volumes(self, max_age_s: float = 0.0) -> None:
         wanted = self._pod()["spec"].get("volumes", [])
         filled = [each for each in wanted if any(kind in each for kind in volumes.MADE_OF_FILES)]
-        sources = await self._sources() if filled else None
+        sources = await self._sources(max_age_s) if filled else None
         for each in wanted:
             folder = self.folder / "volumes" / each["name"]
             if each in filled and sources is not None:

@@ -104,6 +104,15 @@ def test_a_process_that_dies_is_started_again(platform, eventually):
     assert pids(cluster)["kube-apiserver"] == before["kube-apiserver"]
 
 
+def test_a_process_whose_pid_was_not_written_down_is_replaced_and_not_doubled(platform, eventually):
+    cluster = opened(platform)
+    before = pids(cluster)["kube-controller-manager"]
+    (cluster.folder / "kube-controller-manager" / "pid").unlink()
+    eventually(lambda: pids(cluster)["kube-controller-manager"] not in (None, before), 60)
+    platform.client.settle_cluster("old", NAME)
+    assert not processes.alive(before)
+
+
 def test_a_killed_nodes_containers_go_with_it_and_are_begun_again(platform, eventually, tmp_path):
     namespace = default_namespace(platform, eventually)
     namespace.pod("lasting", container(f"echo $$$$ >> {tmp_path}/pids; cd /; {WAIT}"))
