@@ -63,6 +63,7 @@ class Configuration:
     etcd_port: int
     etcd_peer_port: int
     dns_name: str
+    images: str  # the path of the cloud's table of images
 
     def described(self) -> dict[str, Any]:
         """Return what `of_json` takes: kept in the cluster's folder for its node."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..model import Step, dns_name_of, state_of
@@ -39,7 +40,7 @@ class ClusterRecord:
     def dns_name(self) -> str:
         return dns_name_of(self.name, self.cloud)
 
-    def configuration(self) -> Configuration:
+    def configuration(self, images: Path) -> Configuration:
         return Configuration(
             cloud=self.cloud,
             name=self.name,
@@ -49,4 +50,5 @@ class ClusterRecord:
             etcd_port=self.etcd_port,
             etcd_peer_port=self.etcd_peer_port,
             dns_name=self.dns_name,
+            images=str(images),
         )

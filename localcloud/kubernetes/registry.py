@@ -28,7 +28,8 @@ class Clusters(Registry[ClusterRecord, ClusterResource]):
 
     def _resource(self, record: ClusterRecord) -> ClusterResource:
         path = self._home.kept(record.cloud, self.folder) / f"{record.name}.json"
-        return ClusterResource(record, path, deleted=self._remove)
+        images = self._home.images(record.cloud)
+        return ClusterResource(record, path, images, deleted=self._remove)
 
     def create(
         self, cloud: str, name: str, wanted: Mapping[str, Any]

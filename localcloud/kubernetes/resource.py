@@ -15,9 +15,14 @@ class ClusterResource(Resource[ClusterRecord]):
     """One cluster, its record at ``path`` (NAME.json), its files in the folder of that name."""
 
     def __init__(
-        self, record: ClusterRecord, path: Path, *, deleted: Callable[[ClusterRecord], None]
+        self,
+        record: ClusterRecord,
+        path: Path,
+        images: Path,
+        *,
+        deleted: Callable[[ClusterRecord], None],
     ) -> None:
-        self.cluster = Cluster(path.with_suffix(""), record.configuration())
+        self.cluster = Cluster(path.with_suffix(""), record.configuration(images))
         super().__init__(record, path, self.cluster, deleted)
 
     def told(self) -> dict[str, Any]:

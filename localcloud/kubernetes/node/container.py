@@ -7,51 +7,25 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...model import now
 from .api import Refused
-from .asking import Place, ask
+from .asking import Place
 from .backoff import BackOff, restart_wanted
 from .environment import Missing
 from .logs import Query, read
 from .output import Output
-from .probes import LIVENESS, READINESS, STARTUP, Timing, Verdict
+from .probing import Probing, hook
 from .status import Observed, Running, Terminated, Waiting
+from .surroundings import NotPulled, Prepared, Surroundings
 
 Object = dict[str, Any]
 
 RETRY_S = 1.0
 OUTPUT_TIMEOUT_S = 1.0
 START_ERROR = 128
-PROBES = {STARTUP: "startupProbe", READINESS: "readinessProbe", LIVENESS: "livenessProbe"}
-
-
-class NotPulled(Exception):  # noqa: N818  # as the kubelet names it
-    """There is no such image."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """All that a container is started with."""
-
-    argv: list[str]
-    working_folder: Path
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a container needs of its pod."""
-
-    prepare: Callable[[Object], Awaitable[Prepared]]
-    changed: Callable[[], None]
-    tell: Callable[[str, str, bool], None]
-    logs: Path
-    grace_s: float
 
 
 class Container:
@@ -73,6 +47,15 @@ class Container:
     @property
     def running(self) -> bool:
         return self._process is not None
+
+    async def started_or_stopped(self) -> None:
+        """Return as soon as the container has started, or is to stop."""
+        waits = [asyncio.create_task(each.wait()) for each in (self.started, self._stopping)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     async def run(self) -> None:
         """Run the container as often as its policy wants."""
@@ -135,13 +118,15 @@ class Container:
         self._process, self._place = process, prepared.place
         observed.container_id = f"process://{process.pid}"
         observed.state = Running(started_at)
-        observed.started = "startupProbe" not in self.spec
-        observed.ready = observed.started and "readinessProbe" not in self.spec
-        if observed.started:
-            self.started.set()
+        probing = Probing(
+            self.spec, observed, prepared.place, self._pod, started=self.started, end=self._end
+        )
+        asking = probing.begin()
         self._pod.tell("Started", f"Started container {observed.name}", False)
         self._pod.changed()
-        await self._live(process, output)
+        if self._stopping.is_set():  # while it was being started
+            self._signal(signal.SIGTERM)
+        await self._live(process, output, asking)
         code = process.returncode or 0
         code = 128 - code if code < 0 else code
         message = self._termination_message(code, log)
@@ -163,15 +148,13 @@ class Container:
         self._pod.logs.mkdir(parents=True, exist_ok=True)
         return self._pod.logs / f"{self.observed.restart_count}.log"
 
-    async def _live(self, process: asyncio.subprocess.Process, output: Output) -> None:
-        """Ask the container whether it is well until it ends, and end all that it has started."""
-        asking = [
-            asyncio.create_task(self._probe(kind, self.spec[name]))
-            for kind, name in PROBES.items()
-            if name in self.spec
-        ]
-        if hook := self.spec.get("lifecycle", {}).get("postStart"):
-            asking.append(asyncio.create_task(self._after_start(hook)))
+    async def _live(
+        self,
+        process: asyncio.subprocess.Process,
+        output: Output,
+        asking: list[asyncio.Task[None]],
+    ) -> None:
+        """Return when the process has ended, and with it all that it has started."""
         try:
             await process.wait()
         finally:
@@ -211,55 +194,6 @@ class Container:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
-    # Probes and hooks
-
-    async def _probe(self, kind: str, probe: Object) -> None:
-        verdict = Verdict(kind, Timing.of_probe(probe))
-        if kind != STARTUP:
-            await self.started.wait()
-        await asyncio.sleep(verdict.timing.initial_delay_s)
-        while self._place is not None:
-            answer = await ask(probe, self._place, verdict.timing.timeout_s)
-            changed = verdict.take(answer.success)
-            if not answer.success:
-                self._pod.tell("Unhealthy", f"{kind.title()} probe failed: {answer.message}", True)
-            if changed:
-                self._take(kind, bool(verdict.means))
-            if kind == STARTUP and verdict.means:
-                return
-            if verdict.failed_for_good:
-                name = self.observed.name
-                text = f"Container {name} failed {kind} probe, will be restarted"
-                self._pod.tell("Killing", text, False)
-                await self._end(probe.get("terminationGracePeriodSeconds", self._pod.grace_s))
-                return
-            await asyncio.sleep(verdict.timing.period_s)
-
-    def _take(self, kind: str, means: bool) -> None:
-        if kind == READINESS:
-            self.observed.ready = means
-        elif kind == STARTUP and means:
-            self.observed.started = True
-            self.observed.ready = "readinessProbe" not in self.spec
-            self.started.set()
-        self._pod.changed()
-
-    async def _after_start(self, hook: Object) -> None:
-        if not await self._hook(hook, "PostStart", self._pod.grace_s):
-            await self._end(self._pod.grace_s)
-
-    async def _hook(self, hook: Object, name: str, timeout_s: float) -> bool:
-        """Run a hook; tell and return False if it fails."""
-        if self._place is None:
-            return True
-        if "sleep" in hook:
-            await asyncio.sleep(min(hook["sleep"]["seconds"], timeout_s))
-            return True
-        answer = await ask(hook, self._place, timeout_s)
-        if not answer.success:
-            self._pod.tell(f"Failed{name}Hook", answer.message, True)
-        return answer.success
-
     # Stopping
 
     async def stop(self, grace_s: float) -> None:
@@ -274,8 +208,9 @@ class Container:
     async def _end(self, grace_s: float) -> None:
         """Run the preStop hook, send SIGTERM, and SIGKILL when the grace period is over."""
         begun = time.monotonic()
-        if hook := self.spec.get("lifecycle", {}).get("preStop"):
-            await self._hook(hook, "PreStop", grace_s)
+        before = self.spec.get("lifecycle", {}).get("preStop")
+        if before and self._place is not None:
+            await hook(before, "PreStop", self._place, self._pod, grace_s)
         if (process := self._process) is None:
             return
         self._signal(signal.SIGTERM)

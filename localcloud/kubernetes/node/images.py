@@ -1,7 +1,8 @@
 """Images are names for local commands: there is no registry, and nothing is unpacked.
 
-The table below knows a few; images.json in the node's folder, read at each start of a container,
-adds more: {"registry.example/shop/web:2": {"entry_point": ["python", "-m", "shop"], "env": {}}}.
+The table below knows a few. The cloud's own, clouds/CLOUD/images.json, is its registry: it is read
+at each start of a container and adds more, such as
+{"registry.example/shop/web:2": {"entry_point": ["python", "-m", "shop"], "env": {}}}.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ... import files
 from ..binaries import folder_of
+from .environment import Missing
 
 
 class Image(NamedTuple):
@@ -52,7 +54,10 @@ def untagged(reference: str) -> str:
     return name[: len(name) - len(last)] + last.partition(":")[0]
 
 
-def read_table(folder: Path) -> dict[str, Any]:
-    """Return what images.json in the node's folder adds."""
-    found: dict[str, Any] = files.read_json(folder / "images.json") or {}
+def read_table(path: Path) -> dict[str, Any]:
+    """Return what the cloud's table adds. Raise Missing if it cannot be read."""
+    try:
+        found: dict[str, Any] = files.read_json(path) or {}
+    except ValueError as exc:
+        raise Missing(f"{path} is no JSON: {exc}") from None
     return found

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from typing import Any
 
 from ... import processes
 from ...model import now
 from .api import Refused
-from .container import Container, Surroundings
+from .container import Container
 from .provisions import Node, Provisions
 from .status import FAILED, SUCCEEDED, Observed, PodObserved, pod_status
+from .surroundings import Surroundings
 
 Object = dict[str, Any]
 
 RETRY_S = 1.0
 DEFAULT_GRACE_S = 30
 LEAVING_GRACE_S = 5.0
+END_TIMEOUT_S = 3.0
 PODS_PATH = "/api/v1/namespaces/{}/pods/{}"
 
 
@@ -37,6 +40,7 @@ class PodWorker:
         self._dirty = asyncio.Event()
         self._told: Object = {}
         self._silent = False
+        self._begun = False
         self._publishing = asyncio.Lock()
         spec = pod["spec"]
         grace_s = spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_S)
@@ -116,7 +120,7 @@ class PodWorker:
                 return
             await deleting
             await self._stop(self._grace_s)
-            living.cancel()
+            await self._let_end(living)
             telling.cancel()
             await self._finish()
         finally:
@@ -138,29 +142,46 @@ class PodWorker:
         return float(metadata.get("deletionGracePeriodSeconds", default))
 
     async def _stop(self, grace_s: float) -> None:
-        await asyncio.gather(*(each.stop(grace_s) for each in self._every))
+        """Stop the containers, and after them the sidecars, which are there for them."""
+        begun = time.monotonic()
+        await asyncio.gather(*(each.stop(grace_s) for each in self._main))
+        left_s = max(grace_s - (time.monotonic() - begun), 0.0)
+        await asyncio.gather(*(each.stop(left_s) for each in self._init))
+
+    async def _let_end(self, task: asyncio.Task[None]) -> None:
+        """Let the containers' task take note that they were stopped; before they began it waits."""
+        if self._begun:
+            await asyncio.wait({task}, timeout=END_TIMEOUT_S)
+        task.cancel()
 
     async def _live(self) -> None:
         if self.observed.phase in (SUCCEEDED, FAILED) or self._deleting.is_set():
             return
         limit_s = self.pod["spec"].get("activeDeadlineSeconds")
+        running = asyncio.create_task(self._run_containers())
         try:
-            async with asyncio.timeout(limit_s):
-                await self._run_containers()
-        except TimeoutError:
-            await self._stop(self._grace_s)
-            text = f"Pod was active on the node longer than the specified deadline, {limit_s} s"
-            self.observed.failure = ("DeadlineExceeded", text)
+            done, _ = await asyncio.wait({running}, timeout=limit_s)
+            if done:
+                running.result()
+            else:
+                await self._stop(self._grace_s)
+                await self._let_end(running)
+                text = f"Pod was active on the node longer than its deadline of {limit_s} s"
+                self.observed.failure = ("DeadlineExceeded", text)
+        finally:
+            running.cancel()
 
     async def _run_containers(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._provisions.fill_volumes()
+        self._begun = True
         refreshing = asyncio.create_task(self._provisions.refresh_volumes())
         sidecars: list[asyncio.Task[None]] = []
         try:
             if await self._run_init(sidecars):
                 await asyncio.gather(*(each.run() for each in self._main))
             await asyncio.gather(*(each.stop(self._grace_s) for each in self._init))
+            await asyncio.gather(*sidecars)
         finally:
             for task in (refreshing, *sidecars):
                 task.cancel()
@@ -170,7 +191,7 @@ class PodWorker:
         for each in self._init:
             if each.observed.sidecar:
                 sidecars.append(asyncio.create_task(each.run()))
-                await each.started.wait()
+                await each.started_or_stopped()
             else:
                 await each.run()
         return self.observed.initialized and not self._deleting.is_set()

@@ -14,7 +14,6 @@ from ..configuration import NODE_NAME, Configuration
 from . import images, volumes
 from .api import Api, Refused
 from .asking import Place
-from .container import NotPulled, Prepared
 from .environment import (
     Missing,
     command_line,
@@ -26,6 +25,7 @@ from .environment import (
 )
 from .events import Events
 from .material import Material, Objects
+from .surroundings import NotPulled, Prepared
 
 Object = dict[str, Any]
 
@@ -114,7 +114,9 @@ class Provisions:
 
     async def prepare(self, container: Object) -> Prepared:
         """Return what a container is started with. Raise Missing, NotPulled or Refused."""
-        image = images.find(container["image"], images.read_table(self._node.folder))
+        image = images.find(
+            container["image"], images.read_table(Path(self._node.configuration.images))
+        )
         if image is None:
             raise NotPulled(f"{container['image']} is not an image of the local cloud")
         variables = await self._variables(container, image)

@@ -144,16 +144,29 @@ class PodObserved:
 
     @property
     def phase(self) -> str:
-        """The pod's phase: getPhase of the kubelet."""
+        """The pod's phase: getPhase of the kubelet. A pod has not ended before its sidecars."""
+        ended = None if self._sidecars_run else self._ended
+        if ended is not None:
+            return ended
+        if not self.initialized:
+            return PENDING
+        return RUNNING if all(each.has_run for each in self.containers) else PENDING
+
+    @property
+    def _sidecars_run(self) -> bool:
+        sidecars = [each for each in self.init_containers if each.sidecar]
+        return any(isinstance(each.state, Running) for each in sidecars)
+
+    @property
+    def _ended(self) -> str | None:
+        """How the pod has ended but for its sidecars; None if it has not."""
         awaited = [each for each in self.init_containers if not each.sidecar]
         init_failed = any(each.done and not _succeeded(each) for each in awaited)
         if self.failure or (init_failed and not self.initialized):
             return FAILED
-        if not self.initialized:
-            return PENDING
-        if all(each.done for each in self.containers):
-            return SUCCEEDED if all(map(_succeeded, self.containers)) else FAILED
-        return RUNNING if all(each.has_run for each in self.containers) else PENDING
+        if not all(each.done for each in self.containers):
+            return None
+        return SUCCEEDED if all(map(_succeeded, self.containers)) else FAILED
 
 
 def _succeeded(container: Observed) -> bool:

@@ -92,7 +92,7 @@ def cluster(programs, cluster_folder):
         cluster_folder / "cluster",
         Configuration(
             "old", "shop", free_network("old", ()), "127.0.0.1", *ports,
-            dns_name="shop.old.localcloud.test",
+            dns_name="shop.old.localcloud.test", images=str(cluster_folder / "images.json"),
         ),
     )  # fmt: skip
     made.create()

@@ -36,7 +36,7 @@ def opened(platform, cloud="old"):
     """The cluster's own files and processes, looked at from outside of the daemon."""
     path = platform.home.kept(cloud, "kubernetes") / f"{NAME}.json"
     record = ClusterRecord.of_json(json.loads(path.read_text()))
-    return Cluster(path.with_suffix(""), record.configuration())
+    return Cluster(path.with_suffix(""), record.configuration(platform.home.images(cloud)))
 
 
 def pids(cluster):

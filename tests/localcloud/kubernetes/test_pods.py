@@ -1,5 +1,6 @@
 """Pods as any cluster runs them, here as processes: started, asked, told, stopped."""
 
+import json
 import ssl
 
 import pytest
@@ -11,7 +12,9 @@ from .workloads import POD_IP, WAIT, container
 
 
 def state(pod, index=0):
-    return pod["status"]["containerStatuses"][index]
+    """A container's status; before there is one, of one that nothing is known about."""
+    unknown = [{"state": {}, "ready": False, "started": False}] * (index + 1)
+    return pod["status"].get("containerStatuses", unknown)[index]
 
 
 def reasons(namespace, pod):
@@ -161,6 +164,18 @@ def test_an_unknown_image_and_a_missing_config_map_are_told_and_waited_for(names
     namespace.create("ConfigMap", "late", data={"motto": "at last"})
     namespace.wait("Pod", "waiting", lambda pod: waits(pod, None, "ErrImagePull"))
     assert namespace.log("waiting", container="main") == "at last\n"
+
+
+def test_an_image_that_the_cloud_has_runs_its_entry_point_with_its_variables(
+    namespace, cluster_folder
+):
+    image = {"entry_point": ["sh", "-c", "echo $GREETING $0"], "env": {"GREETING": "hello"}}
+    table = json.dumps({"registry.old.test/shop/web": image})
+    (cluster_folder / "images.json").write_text(table)
+    main = {"name": "main", "image": "registry.old.test/shop/web:1", "args": ["you"]}
+    namespace.pod("pulled", main, restartPolicy="Never")
+    namespace.phase("pulled", "Succeeded")
+    assert namespace.log("pulled") == "hello you\n"
 
 
 def test_logs_are_followed_until_the_container_ends(namespace, admin, tmp_path):

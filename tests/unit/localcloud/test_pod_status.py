@@ -48,8 +48,8 @@ SIDECAR = container(Running(THEN), "proxy", started=True, ready=True, sidecar=Tr
         pytest.param([BROKE], [CREATING], "Failed", id="init container broke"),
         pytest.param([WORKED], [RUNS], "Running", id="initialized"),
         pytest.param([SIDECAR], [RUNS], "Running", id="beside a sidecar"),
-        pytest.param([SIDECAR], [WORKED], "Succeeded", id="a sidecar does not count"),
-        pytest.param([ENDED_SIDECAR], [WORKED], "Succeeded", id="nor does how it ended"),
+        pytest.param([SIDECAR], [WORKED], "Running", id="a sidecar has still to end"),
+        pytest.param([ENDED_SIDECAR], [WORKED], "Succeeded", id="how a sidecar ended"),
         pytest.param([UNBEGUN_SIDECAR], [CREATING], "Pending", id="a sidecar is awaited"),
     ],
 )
