@@ -153,7 +153,8 @@ def test_an_unknown_image_and_a_missing_config_map_are_told_and_waited_for(names
     namespace.pod("waiting", main, container(name="other", image="registry.test/none:1"))
 
     def waits(pod, *wanted):
-        waiting = [each["state"].get("waiting", {}) for each in pod["status"]["containerStatuses"]]
+        told = pod["status"].get("containerStatuses", [])
+        waiting = [each["state"].get("waiting", {}) for each in told]
         return [each.get("reason") for each in waiting] == [*wanted]
 
     pod = namespace.wait(
