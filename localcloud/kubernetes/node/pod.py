@@ -164,10 +164,10 @@ class PodWorker:
             if done:
                 running.result()
             else:
-                await self._stop(self._grace_s)
-                await self._let_end(running)
                 text = f"Pod was active on the node longer than its deadline of {limit_s} s"
                 self.observed.failure = ("DeadlineExceeded", text)
+                await self._stop(self._grace_s)
+                await self._let_end(running)
         finally:
             running.cancel()
 

@@ -144,8 +144,10 @@ class PodObserved:
 
     @property
     def phase(self) -> str:
-        """The pod's phase: getPhase of the kubelet. A pod has not ended before its sidecars."""
-        ended = None if self._sidecars_run else self._ended
+        """The pod's phase: getPhase of the kubelet. A pod has not ended while a container runs."""
+        every = (*self.init_containers, *self.containers)
+        runs = any(isinstance(each.state, Running) for each in every)
+        ended = None if runs else self._ended
         if ended is not None:
             return ended
         if not self.initialized:
@@ -153,13 +155,8 @@ class PodObserved:
         return RUNNING if all(each.has_run for each in self.containers) else PENDING
 
     @property
-    def _sidecars_run(self) -> bool:
-        sidecars = [each for each in self.init_containers if each.sidecar]
-        return any(isinstance(each.state, Running) for each in sidecars)
-
-    @property
     def _ended(self) -> str | None:
-        """How the pod has ended but for its sidecars; None if it has not."""
+        """How the pod has ended if none of its containers runs; None if it has not."""
         awaited = [each for each in self.init_containers if not each.sidecar]
         init_failed = any(each.done and not _succeeded(each) for each in awaited)
         if self.failure or (init_failed and not self.initialized):
@@ -192,7 +189,7 @@ def pod_status(
         found |= {"hostIP": observed.host_ip, "hostIPs": [{"ip": observed.host_ip}]}
     if observed.pod_ip:
         found |= {"podIP": observed.pod_ip, "podIPs": [{"ip": observed.pod_ip}]}
-    if observed.failure:
+    if observed.failure and phase == FAILED:
         found["reason"], found["message"] = observed.failure
     return found
 

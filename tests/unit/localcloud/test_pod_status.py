@@ -104,9 +104,13 @@ def test_a_container_tells_its_state_and_how_it_ended_before():
 
 
 def test_a_pod_that_the_node_gave_up_says_why():
-    observed = PodObserved([], [RUNS], failure=("DeadlineExceeded", "too long"))
-    status = pod_status(POD, observed, NOW)
-    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    def told(container):
+        observed = PodObserved([], [container], failure=("DeadlineExceeded", "too long"))
+        status = pod_status(POD, observed, NOW)
+        return status["phase"], status.get("reason")
+
+    assert told(RUNS) == ("Running", None)  # it is being stopped
+    assert told(WORKED) == ("Failed", "DeadlineExceeded")
 
 
 def test_a_container_that_ran_when_the_node_went_has_been_killed():
