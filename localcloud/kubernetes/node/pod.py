@@ -194,6 +194,8 @@ class PodWorker:
                 await each.started_or_stopped()
             else:
                 await each.run()
+                if not each.observed.succeeded:
+                    return False
         return self.observed.initialized and not self._deleting.is_set()
 
     async def _finish(self) -> None:
@@ -248,6 +250,9 @@ class PodWorker:
                 except Refused as exc:
                     if exc.status in (404, 409):  # gone, or another pod of this name
                         self._gone.set()
+                    elif exc.status in (400, 422):  # a bug of ours: again would be no better
+                        print(f"{path}: {exc}", file=sys.stderr, flush=True)
+                        self._told = status
                     else:
                         print(f"{path}: {exc}", file=sys.stderr, flush=True)
                         await asyncio.sleep(RETRY_S)

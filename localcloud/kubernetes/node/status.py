@@ -93,6 +93,10 @@ class Observed:
         return found
 
     @property
+    def succeeded(self) -> bool:
+        return isinstance(self.state, Terminated) and self.state.exit_code == 0
+
+    @property
     def has_run(self) -> bool:
         return not isinstance(self.state, Waiting) or self.last is not None
 
@@ -139,7 +143,7 @@ class PodObserved:
         """Whether the init containers have succeeded, and the sidecars are up or have been."""
         init = self.init_containers
         return any(each.has_run for each in self.containers) or all(
-            each.started if each.sidecar else _succeeded(each) for each in init
+            each.started if each.sidecar else each.succeeded for each in init
         )
 
     @property
@@ -158,16 +162,12 @@ class PodObserved:
     def _ended(self) -> str | None:
         """How the pod has ended if none of its containers runs; None if it has not."""
         awaited = [each for each in self.init_containers if not each.sidecar]
-        init_failed = any(each.done and not _succeeded(each) for each in awaited)
+        init_failed = any(each.done and not each.succeeded for each in awaited)
         if self.failure or (init_failed and not self.initialized):
             return FAILED
         if not all(each.done for each in self.containers):
             return None
-        return SUCCEEDED if all(map(_succeeded, self.containers)) else FAILED
-
-
-def _succeeded(container: Observed) -> bool:
-    return isinstance(container.state, Terminated) and container.state.exit_code == 0
+        return SUCCEEDED if all(each.succeeded for each in self.containers) else FAILED
 
 
 def pod_status(
@@ -196,7 +196,7 @@ def pod_status(
 
 def _init_told(container: Observed) -> Object:
     """An init container is ready once it has succeeded; a sidecar while it is well."""
-    return {**container.told(), "ready": container.ready or _succeeded(container)}
+    return {**container.told(), "ready": container.ready or container.succeeded}
 
 
 def conditions(
@@ -219,7 +219,7 @@ def conditions(
 def _initialized(observed: PodObserved) -> tuple[bool, str, str]:
     if observed.initialized:
         return True, "PodCompleted" if observed.phase == SUCCEEDED else "", ""
-    names = [each.name for each in observed.init_containers if not _succeeded(each)]
+    names = [each.name for each in observed.init_containers if not each.succeeded]
     message = f"containers with incomplete status: [{' '.join(names)}]"
     return False, "ContainersNotInitialized", message
 

@@ -70,11 +70,12 @@ def test_init_containers_run_one_after_the_other_before_the_rest(namespace):
 
 
 def test_a_failed_init_container_keeps_the_rest_from_starting(namespace):
-    namespace.pod(
-        "stuck", container(), initContainers=[container("exit 4", "init")], restartPolicy="Never"
-    )
+    init = [container("exit 4", "first"), container("exit 0", "second")]
+    namespace.pod("stuck", container(), initContainers=init, restartPolicy="Never")
     pod = namespace.phase("stuck", "Failed")
-    assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 4
+    first, second = (each["state"] for each in pod["status"]["initContainerStatuses"])
+    assert first["terminated"]["exitCode"] == 4
+    assert "waiting" in second
     assert "waiting" in state(pod)["state"]
 
 
