@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
+import struct
 import sys
 from collections.abc import Callable
 
@@ -79,7 +81,7 @@ class Proxy:
         admitted = route is not None and peer is not None and route.admits(peer[0])
         upstream = await self._connect(route) if route is not None and admitted else None
         if upstream is None:
-            writer.transport.abort()
+            _reset(writer)
             return
         try:
             await _both_ways((reader, writer), upstream)
@@ -108,9 +110,17 @@ async def _both_ways(
             group.create_task(_pass_on(client[0], upstream[1]))
             group.create_task(_pass_on(upstream[0], client[1]))
     except* OSError:
-        client[1].transport.abort()  # a reset stays a reset
+        _reset(client[1])  # an answer that was cut off does not look like a whole one
     finally:
         upstream[1].close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection by a reset: socket(7), SO_LINGER of no time."""
+    writer.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    writer.transport.abort()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
