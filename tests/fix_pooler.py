@@ -42,8 +42,8 @@ class Pooled:
         """The option `pooler` of our modules."""
         return {**self.console, "config_file": str(self.bouncer.ini), "database": "shop"}
 
-    def driver(self):
-        return pgbouncer.PgBouncer(self.console, str(self.bouncer.ini))
+    def driver(self, **more):
+        return pgbouncer.PgBouncer(self.console, str(self.bouncer.ini), **more)
 
     def connect(self, dbname="shop", **keywords):
         """Connect as a service that suits a pooler in transaction mode does."""

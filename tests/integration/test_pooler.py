@@ -70,14 +70,9 @@ def test_without_a_pooler_nothing_is_done(run_module):
     assert done["route"]["after"]["host"] == ""
 
 
-@pytest.mark.parametrize(
-    "options, words",
-    [
-        ({"host": "127.0.0.1", "user": "u"}, "which database is meant"),
-        ({"database": "shop"}, "host and user"),
-    ],
-)
-def test_what_is_missing_is_told(run_module, options, words):
-    failed = run_module(pooler, pooler=options)
-    assert failed["error"]["code"] == "precondition"
-    assert words in failed["msg"]
+def test_what_is_missing_is_told(pooled, run_module):
+    for left_out, words in (("database", "which database is meant"), ("user", "host and user")):
+        options = {name: value for name, value in pooled.options.items() if name != left_out}
+        failed = run_module(pooler, pooler=options)
+        assert failed["error"]["code"] == "precondition"
+        assert words in failed["msg"]

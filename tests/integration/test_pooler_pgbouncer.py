@@ -139,9 +139,9 @@ def test_other_databases_keep_their_route_and_their_transactions(pooled, pooler)
 
 def test_crossings_through_one_pooler_take_turns(pooled, pooler):
     pooler.pause("shop", LIMIT_S)
-    with closing(pooled.driver()) as second:
+    with closing(pooled.driver(turn_wait_s=0.2)) as second:
         with pytest.raises(DeadlineError, match="another crossing at the pooler"):
-            second.pause("other", 0.2)
+            second.pause("other", LIMIT_S)
         assert not second.read("other").paused
         pooler.resume("shop")
         pooler.settle("shop")

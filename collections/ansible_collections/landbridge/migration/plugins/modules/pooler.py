@@ -122,11 +122,10 @@ ROUTE = {
 
 def run(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Return what RETURN documents, and the diff."""
-    name = required_name(params["pooler"])
     with opened(params["pooler"]) as pooler:
         done = converge(
             pooler,
-            name,
+            required_name(params["pooler"]),
             state=params["state"],
             route=params["route"],
             timeout_s=params["timeout"],

@@ -20,15 +20,15 @@ What each command waits for was read in PgBouncer's source (admin.c, janitor.c, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ..errors import DeadlineError, NotConvergedError, PostgresError, PreconditionError
 from ..pg.finding import Finding
 from ..waiting import Deadline
-from . import ini
-from .console import ANSWER_S, Console, Row, command, first_answered
+from . import ini, observed
+from .console import ANSWER_S, Console, command, first_answered
 from .findings import of_file, of_settings
 from .ini_file import IniFile
 from .pooler import Route
@@ -41,6 +41,9 @@ LOOK_EVERY_S = 0.02
 
 # How long a login that is not ours to wait for is waited for.
 SHORT_WHILE_S = 2.0
+
+# How long a pause waits for its turn, while nobody is held up yet.
+TURN_WAIT_S = 60.0
 
 REPORTED = 100
 
@@ -57,12 +60,20 @@ class PgBouncer:
     that a restart is noticed, and opened again for the next verb.
     """
 
-    def __init__(self, server: Mapping[str, Any], config_file: str | None) -> None:
+    def __init__(
+        self, server: Mapping[str, Any], config_file: str | None, turn_wait_s: float = TURN_WAIT_S
+    ) -> None:
         self._server = server
+        self._turn_wait_s = turn_wait_s
         self._config_file = config_file
         self._first: Console | None = None
         self._second: Console | None = None
         self._files: dict[str, IniFile] = {}
+
+    def open(self) -> None:
+        """Open the console now instead of with the first verb."""
+        with self._lost_together():
+            self._console()
 
     def close(self) -> None:
         self._close_sessions()
@@ -90,19 +101,29 @@ class PgBouncer:
     def _lost(self) -> bool:
         return any(console and console.closed for console in (self._first, self._second))
 
+    @contextmanager
+    def _turn_ended_in_vain(self, dbname: str) -> Iterator[None]:
+        """Let the next crossing begin if nothing was paused in time."""
+        try:
+            yield
+        except DeadlineError:
+            if dbname in self._files:
+                self._files[dbname].end_turn()
+            raise
+
     def read(self, dbname: str) -> Route:
         with self._lost_together():
-            return _route(self._console().ask(DATABASES), dbname)
+            return observed.route(self._console().ask(DATABASES), dbname)
 
     def findings(self, dbname: str, pause_s: float) -> list[Finding]:
         console = self._console()
-        row = _row(console.ask(DATABASES), dbname)
+        row = observed.row(console.ask(DATABASES), dbname)
         settings = {each["key"] or "": each["value"] or "" for each in console.ask("SHOW CONFIG")}
         if row.get("pool_mode"):
             settings["pool_mode"] = row["pool_mode"] or ""
         found = of_settings(dbname, settings, pause_s)
         if self._config_file is not None:
-            route = _route([row], dbname)
+            route = observed.route([row], dbname)
             found += of_file(dbname, route, ini.read(self._file(dbname).read(), dbname))
         return found
 
@@ -113,10 +134,10 @@ class PgBouncer:
         self._watch()
 
     def pause(self, dbname: str, timeout_s: float) -> None:
-        deadline = Deadline(timeout_s)
         if self._config_file is not None:
-            self._file(dbname).take_turn(deadline)
-        with self._lost_together():
+            self._file(dbname).take_turn(Deadline(self._turn_wait_s))
+        deadline = Deadline(timeout_s)
+        with self._lost_together(), self._turn_ended_in_vain(dbname):
             self._await_logins(dbname, deadline)
             try:
                 self._pause(dbname, deadline)
@@ -132,7 +153,7 @@ class PgBouncer:
             console.send("RELOAD")
             watch.send(DATABASES)  # if it answers before RELOAD is done, it is asked again
             console.answer()
-            route = _route(watch.answer(), dbname)
+            route = observed.route(watch.answer(), dbname)
         if not route.leads_to(*target):
             route = self.read(dbname)
         if not route.leads_to(*target):
@@ -160,9 +181,10 @@ class PgBouncer:
     def _await_logins(self, dbname: str, deadline: Deadline) -> None:
         """Wait until no connection to a server is being made; nobody is held up by this."""
         console = self._console()
-        if _row(console.ask(DATABASES), dbname)["paused"] == "1":
+        if observed.row(console.ask(DATABASES), dbname)["paused"] == "1":
             return
-        self._grown(None, deadline.within(SHORT_WHILE_S))  # others may never be quiet
+        others_s = min(SHORT_WHILE_S, deadline.left_s / 4)  # they may never be quiet
+        self._grown(None, deadline.within(others_s))
         if not self._grown(dbname, deadline):
             raise DeadlineError(
                 f"pooler: {dbname}: connections to its server were being made for"
@@ -179,7 +201,7 @@ class PgBouncer:
         console = self._console()
         sizes = {row["name"]: int(row["pool_size"] or 0) for row in console.ask(DATABASES)}
         while any(
-            _grows(row, sizes.get(row["database"], 0))
+            observed.grows(row, sizes.get(row["database"], 0))
             for row in console.ask(POOLS)
             if dbname in (None, row["database"])
         ):
@@ -195,7 +217,7 @@ class PgBouncer:
             watch.send(DATABASES)
             if first_answered([console, watch], ANSWER_S) is console:
                 break
-            if _quiet(_row(watch.answer(), dbname)):
+            if observed.quiet(observed.row(watch.answer(), dbname)):
                 self._use_second()  # the first one's answer waits for somebody else's database
                 return
             if deadline.passed:
@@ -208,8 +230,8 @@ class PgBouncer:
         console = self._console()
         servers = [each for each in console.ask("SHOW SERVERS") if each["database"] == dbname]
         console.ask(command("RESUME", dbname))
-        holders = _holders(servers, console.ask("SHOW CLIENTS"))
-        first = f": first {_said(holders[0])}" if holders else ""
+        holders = observed.holders(servers, console.ask("SHOW CLIENTS"))
+        first = f": first {observed.said(holders[0])}" if holders else ""
         raise DeadlineError(
             f"pooler: {len(holders)} transactions of {dbname} did not end within"
             f" {timeout_s:g} s{first}; it was resumed",
@@ -245,68 +267,10 @@ class PgBouncer:
 
 @contextmanager
 def opened(server: Mapping[str, Any], config_file: str | None) -> Iterator[PgBouncer]:
-    """Yield a driver whose sessions are closed when the block ends."""
+    """Yield a driver that reaches its console, closed when the block ends."""
     pooler = PgBouncer(server, config_file)
     try:
+        pooler.open()
         yield pooler
     finally:
         pooler.close()
-
-
-def _row(rows: Sequence[Row], dbname: str) -> Row:
-    for row in rows:
-        if row.get("name") == dbname:
-            return row
-    known = ", ".join(sorted(row.get("name") or "" for row in rows) or ["none"])
-    raise PreconditionError(
-        f"pooler: it knows no database {dbname}; it knows {known}",
-        hint="Give it the name under which applications ask the pooler.",
-    )
-
-
-def _route(rows: Sequence[Row], dbname: str) -> Route:
-    row = _row(rows, dbname)
-    return Route(
-        host=row["host"] or "",
-        port=int(row["port"] or 0),
-        dbname=row["database"] or "",
-        paused=row["paused"] == "1",
-    )
-
-
-def _quiet(row: Row) -> bool:
-    """Tell whether the database is paused and has no connection to its server any more."""
-    return row["paused"] == "1" and row.get("current_connections") == "0"
-
-
-def _grows(pool: Row, size: int) -> bool:
-    """Tell whether a login is under way, or will be as soon as PgBouncer looks at its clients."""
-    if int(pool["sv_login"] or 0):
-        return True
-    servers = sum(int(pool[name] or 0) for name in ("sv_active", "sv_idle", "sv_used", "sv_tested"))
-    return int(pool["cl_waiting"] or 0) > 0 and servers < size
-
-
-def _holders(servers: Sequence[Row], clients: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return who was in a transaction: what both lists say of it."""
-    by_pointer = {each["ptr"]: each for each in clients}
-    held = [each for each in servers if (each["state"] or "").startswith("active")]
-    return [
-        {
-            "user": each["user"],
-            "pid": int(each["remote_pid"] or 0),
-            "since": each["request_time"],
-            "client": _address(by_pointer.get(each["link"])),
-            "application_name": (by_pointer.get(each["link"]) or each).get("application_name"),
-        }
-        for each in sorted(held, key=lambda each: each["request_time"] or "")
-    ]
-
-
-def _address(client: Row | None) -> str | None:
-    return f"{client['addr']}:{client['port']}" if client else None
-
-
-def _said(holder: Mapping[str, Any]) -> str:
-    who = holder["application_name"] or holder["client"] or "a client"
-    return f"{who} as {holder['user']}, server process {holder['pid']}, since {holder['since']}"

@@ -62,6 +62,7 @@ class Pooler(Protocol):
         """Hold new transactions; return once those under way have ended.
 
         Raise DeadlineError, everyone going on as before, if they have not within ``timeout_s``.
+        After any other error it may be paused or not: read.
         """
 
     def switch(self, dbname: str, host: str, port: int, target_dbname: str) -> None:
