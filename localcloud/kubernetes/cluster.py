@@ -11,8 +11,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from .. import files, processes
 from ..home import checkout
@@ -95,12 +95,13 @@ class Cluster:
 
     def start(self) -> None:
         """Start what does not run; return when pods can be made and have a node to run on."""
-        for early in (self._etcd, self._api, self._node):
-            early.start()
-        self._wait(self._api_ready, "the API server is ready")
+        early = [self._etcd, self._api, self._node]
+        for each in early:
+            each.start()
+        self._wait(self._api_ready, "the API server is ready", early)
         self._controllers.start()
         self._scheduler.start()
-        self._wait(self._pods_can_be_made, "the cluster takes pods")
+        self._wait(self._pods_can_be_made, "the cluster takes pods", self.components)
 
     def stop(self) -> None:
         """Stop the pods, then the rest, last what the others need. Not running is fine."""
@@ -114,11 +115,15 @@ class Cluster:
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def _wait(self, condition: Any, awaited: str) -> None:
+    def _wait(
+        self, condition: Callable[[], bool], awaited: str, needed: Sequence[Component]
+    ) -> None:
+        """Wait for a condition. Raise LocalCloudError as soon as a process it needs has ended."""
+
         def checked() -> bool:
-            for each in (self._etcd, self._api, self._node):
+            for each in needed:
                 each.check()
-            return bool(condition())
+            return condition()
 
         name = self.configuration.name
         processes.wait_until(checked, START_TIMEOUT_S, f"{name}: {awaited}", poll=0.05)

@@ -41,30 +41,21 @@ async def run(cluster: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     async with AsyncExitStack() as stack:
-
-        async def session(identity: str) -> Api:
-            return await stack.enter_async_context(Api.session(configuration, cluster, identity))
-
-        api = await session(NODE)
-        proxy = _proxy(await session("proxy"), configuration)
-        node = Node(
-            configuration=configuration,
-            folder=cluster / NODE,
-            api=api,
-            objects=Objects(api),
-            events=Events(api),
-            services=lambda: list(proxy.services.objects.values()),
-            path=os.environ["PATH"],
-        )
+        sessions = {
+            name: await stack.enter_async_context(Api.session(configuration, cluster, name))
+            for name in (NODE, "proxy", "balancer")
+        }
+        proxy = _proxy(sessions["proxy"], configuration)
+        node = _node(sessions[NODE], proxy, configuration, cluster / NODE)
         pods = Pods(node)
         addresses = configuration.network.load_balancers
-        balancers = Balancers(await session("balancer"), addresses, node.services)
+        balancers = Balancers(sessions["balancer"], addresses, node.services)
         port = free_port([configuration.network.node])
         logs = LogServer(pods.logs, pods.running)
         runner = await logs.listen(cluster / "pki", configuration.network.node, port)
         await _until(
             ending,
-            registration.keep(api, configuration, port),
+            registration.keep(node.api, configuration, port),
             proxy.run(),
             pods.run(),
             node.events.run(),
@@ -72,6 +63,18 @@ async def run(cluster: Path) -> None:
         )
         await pods.leave()
         await runner.cleanup()
+
+
+def _node(api: Api, proxy: Proxy, configuration: Configuration, folder: Path) -> Node:
+    return Node(
+        configuration=configuration,
+        folder=folder,
+        api=api,
+        objects=Objects(api),
+        events=Events(api),
+        services=lambda: list(proxy.services.objects.values()),
+        path=os.environ["PATH"],
+    )
 
 
 def _proxy(api: Api, configuration: Configuration) -> Proxy:

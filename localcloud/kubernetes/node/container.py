@@ -127,11 +127,7 @@ class Container:
         if self._stopping.is_set():  # while it was being started
             self._signal(signal.SIGTERM)
         await self._live(process, output, asking)
-        code = process.returncode or 0
-        code = 128 - code if code < 0 else code
-        message = self._termination_message(code, log)
-        reason = "Error" if code else "Completed"
-        self._ended(Terminated(code, reason, started_at, now(), message, observed.container_id))
+        self._ended(self._terminated(process.returncode or 0, started_at, log))
 
     async def _spawn(self, prepared: Prepared, pipe: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -169,6 +165,13 @@ class Container:
         self.observed.state = state
         self.observed.started = self.observed.ready = False
         self._pod.changed()
+
+    def _terminated(self, returncode: int, started_at: str, log: Path) -> Terminated:
+        """Return how a run ended; a signal's number counts from 128."""
+        code = 128 - returncode if returncode < 0 else returncode
+        message = self._termination_message(code, log)
+        reason = "Error" if code else "Completed"
+        return Terminated(code, reason, started_at, now(), message, self.observed.container_id)
 
     def _termination_message(self, code: int, log: Path) -> str:
         """Return the log's end if the container wants it told: terminationMessagePolicy."""

@@ -43,7 +43,6 @@ class PodWorker:
         self._begun = False
         self._publishing = asyncio.Lock()
         spec = pod["spec"]
-        grace_s = spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_S)
         self.observed = PodObserved(
             init_containers=[self._observe(each, init=True) for each in _init(spec)],
             containers=[self._observe(each) for each in spec["containers"]],
@@ -51,14 +50,8 @@ class PodWorker:
             host_ip=network.node,
             start_time=pod.get("status", {}).get("startTime") or now(),
         )
-        self._init = [
-            self._container(each, observed, grace_s)
-            for each, observed in zip(_init(spec), self.observed.init_containers, strict=True)
-        ]
-        self._main = [
-            self._container(each, observed, grace_s)
-            for each, observed in zip(spec["containers"], self.observed.containers, strict=True)
-        ]
+        self._init = list(map(self._container, _init(spec), self.observed.init_containers))
+        self._main = list(map(self._container, spec["containers"], self.observed.containers))
         self.update(pod)
 
     def _observe(self, spec: Object, *, init: bool = False) -> Observed:
@@ -71,7 +64,7 @@ class PodWorker:
         found.sidecar = init and spec.get("restartPolicy") == "Always"
         return found
 
-    def _container(self, spec: Object, observed: Observed, grace_s: float) -> Container:
+    def _container(self, spec: Object, observed: Observed) -> Container:
         policy = self.pod["spec"].get("restartPolicy", "Always")
         if any(observed is each for each in self.observed.init_containers):
             policy = "Always" if observed.sidecar else _init_policy(policy)
@@ -80,7 +73,7 @@ class PodWorker:
             changed=self._dirty.set,
             tell=self._tell,
             logs=self.folder / "logs" / spec["name"],
-            grace_s=grace_s,
+            grace_s=self.pod["spec"].get("terminationGracePeriodSeconds", DEFAULT_GRACE_S),
         )
         return Container(spec, policy, observed, surroundings)
 

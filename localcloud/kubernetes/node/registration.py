@@ -98,7 +98,6 @@ def node(configuration: Configuration) -> Object:
 def status(configuration: Configuration, port: int, since: str, at: str) -> Object:
     """Return the Node's status; ``port`` is where logs are asked for."""
     address = configuration.network.node
-    release = os.uname().release
     conditions = [
         {
             "type": name,
@@ -119,16 +118,20 @@ def status(configuration: Configuration, port: int, since: str, at: str) -> Obje
             {"type": "Hostname", "address": NODE_NAME},
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
-        "nodeInfo": {
-            "kubeletVersion": f"v{kubernetes_version()}",
-            "kubeProxyVersion": "",
-            "containerRuntimeVersion": "process://1",
-            "operatingSystem": "linux",
-            "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
-            "kernelVersion": release,
-            "osImage": "localcloud",
-            "machineID": "",
-            "systemUUID": "",
-            "bootID": "",
-        },
+        "nodeInfo": _node_info(),
+    }
+
+
+def _node_info() -> dict[str, str]:
+    return {
+        "kubeletVersion": f"v{kubernetes_version()}",
+        "kubeProxyVersion": "",
+        "containerRuntimeVersion": "process://1",
+        "operatingSystem": "linux",
+        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "kernelVersion": os.uname().release,
+        "osImage": "localcloud",
+        "machineID": "",
+        "systemUUID": "",
+        "bootID": "",
     }
