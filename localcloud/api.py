@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from .clouds import Clouds
 from .errors import InvalidRequest, LocalCloudError, NotFound
+from .kubernetes import requests as cluster_requests
 from .pgbouncer import requests as pooler_requests
 from .requests import read_create, read_nothing, read_update
 
@@ -44,6 +45,8 @@ SERVERS = "/v1/clouds/([^/]+)/postgres"
 SERVER = f"{SERVERS}/([^/]+)"
 POOLERS = "/v1/clouds/([^/]+)/poolers"
 POOLER = f"{POOLERS}/([^/]+)"
+CLUSTERS = "/v1/clouds/([^/]+)/kubernetes"
+CLUSTER = f"{CLUSTERS}/([^/]+)"
 
 
 class Api:
@@ -68,6 +71,10 @@ class Api:
                 ("PUT", POOLER, self._create_pooler),
                 ("GET", POOLER, self._read_pooler),
                 ("DELETE", POOLER, self._delete_pooler),
+                ("GET", CLUSTERS, self._list_clusters),
+                ("PUT", CLUSTER, self._create_cluster),
+                ("GET", CLUSTER, self._read_cluster),
+                ("DELETE", CLUSTER, self._delete_cluster),
                 ("POST", "/v1/shutdown", self._shut_down),
             )
         ]
@@ -94,9 +101,10 @@ class Api:
         raise NotFound(f"there is nothing at {path}")
 
     def _list(self, _: Any) -> Answer:
-        return Answer(
-            200, {"servers": self._clouds.servers.told(), "poolers": self._clouds.poolers.told()}
-        )
+        clouds = self._clouds
+        servers, poolers = clouds.servers.told(), clouds.poolers.told()
+        clusters = clouds.clusters.told()
+        return Answer(200, {"servers": servers, "poolers": poolers, "clusters": clusters})
 
     def _list_servers(self, cloud: str, _: Any) -> Answer:
         return Answer(200, {"servers": self._clouds.servers.told(cloud)})
@@ -137,6 +145,20 @@ class Api:
 
     def _delete_pooler(self, cloud: str, name: str, _: Any) -> Answer:
         return Answer(202, self._clouds.poolers.delete(cloud, name).told())
+
+    def _list_clusters(self, cloud: str, _: Any) -> Answer:
+        return Answer(200, {"clusters": self._clouds.clusters.told(cloud)})
+
+    def _create_cluster(self, cloud: str, name: str, body: Any) -> Answer:
+        wanted = cluster_requests.read_create(body)
+        begun, cluster = self._clouds.clusters.create(cloud, name, wanted)
+        return Answer(202 if begun else 200, cluster.told())
+
+    def _read_cluster(self, cloud: str, name: str, _: Any) -> Answer:
+        return Answer(200, self._clouds.clusters.find(cloud, name).told())
+
+    def _delete_cluster(self, cloud: str, name: str, _: Any) -> Answer:
+        return Answer(202, self._clouds.clusters.delete(cloud, name).told())
 
     def _shut_down(self, _: Any) -> Answer:
         self._stop()

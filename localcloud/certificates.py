@@ -16,6 +16,17 @@ from cryptography.x509.oid import NameOID
 from . import files
 
 LIFETIME = datetime.timedelta(days=3650)
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Certificate(NamedTuple):
@@ -43,18 +54,31 @@ class Authority:
         """Return a new certificate for ``names``: DNS names and IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
-        builder = _builder(names[0], key.public_key(), self._load().subject)
-        builder = builder.add_extension(alternatives, critical=False)
-        certificate = builder.sign(self._load_key(), hashes.SHA256())
-        return Certificate(_pem(certificate), _key_pem(key))
+        builder = _builder(_subject(names[0]), key.public_key(), self._load().subject)
+        return self._sign(builder.add_extension(alternatives, critical=False), key)
+
+    def issue_identity(self, user: str, groups: Sequence[str] = ()) -> Certificate:
+        """Return a new certificate that a client shows: Kubernetes' names for CN and O."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_subject(user, groups), key.public_key(), self._load().subject)
+        return self._sign(builder, key)
+
+    def _sign(
+        self, builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey
+    ) -> Certificate:
+        authority = self._load_key()
+        known = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
+        certificate = builder.add_extension(known, critical=False).sign(authority, hashes.SHA256())
+        return Certificate(_pem(certificate), private_key_pem(key))
 
     def _create(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Landbridge local cloud CA")])
-        builder = _builder("Landbridge local cloud CA", key.public_key(), subject)
+        subject = _subject("Landbridge local cloud CA")
+        builder = _builder(subject, key.public_key(), subject)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        builder = builder.add_extension(SIGNS_CERTIFICATES, True)
         certificate = builder.sign(key, hashes.SHA256())
-        files.write(self._key_path, _key_pem(key), 0o600)
+        files.write(self._key_path, private_key_pem(key), 0o600)
         files.write(self.path, _pem(certificate))
 
     def _load(self) -> x509.Certificate:
@@ -67,11 +91,15 @@ class Authority:
         return key
 
 
+def _subject(common_name: str, organizations: Sequence[str] = ()) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+
+
 def _builder(
-    common_name: str, public_key: ec.EllipticCurvePublicKey, issuer: x509.Name
+    subject: x509.Name, public_key: ec.EllipticCurvePublicKey, issuer: x509.Name
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -80,6 +108,8 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + LIFETIME)
+        # Without it Python 3.13 and newer trust no authority (VERIFY_X509_STRICT).
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 
 
@@ -94,7 +124,8 @@ def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+def private_key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """Return a key as PEM, not encrypted."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -16,10 +16,12 @@ from .client import Client, server_path
 from .daemon import running, serve
 from .errors import InvalidRequest, LocalCloudError
 from .home import CLOUDS, Home
+from .kubernetes.cli import add_cluster_commands, cluster_rows
 from .poolers_cli import add_pooler_commands
 from .postgres.binaries import MAJORS, binaries
 from .sample import cli as sample
 from .servers_cli import add_server_commands
+from .table import print_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,12 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     down = commands.add_parser("down", help="stop everything")
     down.add_argument("--delete", action="store_true", help="delete all there is and its data, too")
     down.set_defaults(run=_down)
-    status = commands.add_parser("status", help="show servers and poolers; exit 3 if down")
+    status = commands.add_parser("status", help="show all there is; exit 3 if down")
     status.add_argument("--json", action="store_true", help="as the API tells it")
     status.set_defaults(run=_status)
     _add_psql(commands)
     add_server_commands(commands)
     add_pooler_commands(commands)
+    add_cluster_commands(commands)
     fetch = commands.add_parser("fetch", help="download the binaries of some majors")
     fetch.add_argument("major", type=int, nargs="+", choices=MAJORS)
     fetch.set_defaults(run=_fetch)
@@ -79,29 +82,29 @@ def _fetch(_: Home, options: argparse.Namespace) -> None:
 
 def _status(home: Home, options: argparse.Namespace) -> int:
     if running(home) is None:
-        down = {"state": "down", "servers": [], "poolers": []}
+        down = {"state": "down", "servers": [], "poolers": [], "clusters": []}
         print(json.dumps(down) if options.json else "The local cloud is down")
         return 3
     found = Client(home).call("GET", "/v1/clouds")
     if options.json:
         print(json.dumps({"state": "up", **found}, indent=1))
-    else:
-        _print_table(found["servers"] + found["poolers"])
+        return 0
+    print_table(_rows(found["servers"] + found["poolers"]))
+    if found["clusters"]:
+        print()
+        print_table(cluster_rows(found["clusters"]))
     return 0
 
 
-def _print_table(resources: list[dict[str, Any]]) -> None:
-    rows = [("CLOUD", "NAME", "VERSION", "STATE", "ADDRESS", "ADMIN", "")]
+def _rows(resources: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("CLOUD", "NAME", "VERSION", "STATE", "ADDRESS", "ADMIN", "")]
     for each in resources:
         address = f"{each['host']}:{each['port']}"
         note = each["state_reason"] or ("restart pending" if each.get("pending_restart") else "")
         version = str(each.get("version", "pooler"))
         first = (each["cloud"], each["name"], version, each["state"])
         rows.append((*first, address, each["admin_user"], note))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    return rows
 
 
 def _add_psql(commands: Any) -> None:

@@ -42,6 +42,11 @@ class Client:
         poolers: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["poolers"]
         return poolers
 
+    def clusters(self) -> list[dict[str, Any]]:
+        """Return every cluster of both clouds."""
+        clusters: list[dict[str, Any]] = self.call("GET", "/v1/clouds")["clusters"]
+        return clusters
+
     def read(self, cloud: str, name: str) -> dict[str, Any]:
         return self.call("GET", server_path(cloud, name))
 
@@ -55,6 +60,10 @@ class Client:
     def settle_pooler(self, cloud: str, name: str) -> dict[str, Any]:
         """Return the pooler as soon as nothing is under way any more, as `settle` does."""
         return self._settle(pooler_path(cloud, name), f"{cloud}/{name}", SETTLE_TIMEOUT_S)
+
+    def settle_cluster(self, cloud: str, name: str) -> dict[str, Any]:
+        """Return the cluster as soon as nothing is under way any more, as `settle` does."""
+        return self._settle(cluster_path(cloud, name), f"{cloud}/{name}", SETTLE_TIMEOUT_S)
 
     def _settle(self, path: str, what: str, timeout: float) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -75,6 +84,10 @@ class Client:
     def pooler_absent(self, cloud: str, name: str) -> Callable[[], bool]:
         """Return a predicate: whether the pooler is gone."""
         return lambda: _absent(self.poolers(), cloud, name)
+
+    def cluster_absent(self, cloud: str, name: str) -> Callable[[], bool]:
+        """Return a predicate: whether the cluster is gone."""
+        return lambda: _absent(self.clusters(), cloud, name)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer's object. Raise LocalCloudError with the API's own words."""
@@ -117,3 +130,8 @@ def server_path(cloud: str, name: str) -> str:
 def pooler_path(cloud: str, name: str) -> str:
     """Return the API's path of a pooler."""
     return f"/v1/clouds/{cloud}/poolers/{name}"
+
+
+def cluster_path(cloud: str, name: str) -> str:
+    """Return the API's path of a cluster."""
+    return f"/v1/clouds/{cloud}/kubernetes/{name}"

@@ -12,7 +12,7 @@ from . import files, processes
 CLOUDS = ("old", "new")
 
 # What a cloud keeps running, as the API's paths and the folders name it.
-KINDS = ("postgres", "poolers")
+KINDS = ("postgres", "poolers", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Home:
     secrets/ROLE   passwords, 0600
     clouds/CLOUD/postgres/NAME.json and NAME/   a server's record, its files and its backups
     clouds/CLOUD/poolers/NAME.json and NAME/    a pooler's record and its files
+    clouds/CLOUD/kubernetes/NAME.json and NAME/ a cluster's record and its files
+    clouds/CLOUD/images.json                    what its clusters run for an image, if anybody says
     """
 
     root: Path
@@ -53,6 +55,9 @@ class Home:
 
     def servers(self, cloud: str) -> Path:
         return self.kept(cloud, "postgres")
+
+    def images(self, cloud: str) -> Path:
+        return self.root / "clouds" / cloud / "images.json"
 
     def make(self) -> None:
         """Make the folders; as root, others may pass through (not read) to their servers."""

@@ -42,10 +42,14 @@ def up(home: Home) -> str:
     poolers = client.poolers()
     for pooler in poolers:
         client.settle_pooler(pooler["cloud"], pooler["name"])
+    clusters = client.clusters()
+    for cluster in clusters:
+        client.settle_cluster(cluster["cloud"], cluster["name"])
     if started is not None:
         started.returncode = 0  # it is to outlive us: no warning that it does
     how = "is up" if started else "was up already"
     count = f"{len(servers)} servers" + (f", {len(poolers)} poolers" if poolers else "")
+    count += f", {len(clusters)} clusters" if clusters else ""
     return f"The local cloud {how}: {count}, state in {home.root}"
 
 

@@ -14,6 +14,11 @@ from .errors import LocalCloudError
 # Postgres refuses to run as root; this is nobody on every Linux.
 UNPRIVILEGED_UID = 65534
 
+# Set for processes whose working folder may be anywhere: tells what folder they belong to.
+ROOT_VARIABLE = "LOCALCLOUD_ROOT"
+
+KILL_TIMEOUT_S = 30.0
+
 CAP_DAC_READ_SEARCH = 1 << 2  # linux/capability.h
 
 
@@ -114,6 +119,48 @@ def children(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def marked(folder: Path) -> list[int]:
+    """Return the pids that were started with a ROOT_VARIABLE at or below ``folder``."""
+    return [pid for pid in _pids() if (root := _root(pid)) and root.is_relative_to(folder)]
+
+
+def belonging_to(folder: Path) -> list[int]:
+    """Return the pids that are marked with ``folder`` or work below it, a person's shell, too."""
+    working = [
+        pid
+        for pid in _pids()
+        if (where := working_folder(pid)) is not None and where.is_relative_to(folder)
+    ]
+    return sorted({*working, *marked(folder)})
+
+
+def _pids() -> list[int]:
+    found = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in found if alive(pid)]
+
+
+def _root(pid: int) -> Path | None:
+    try:
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    start = f"{ROOT_VARIABLE}=".encode()
+    named = [pair[len(start) :] for pair in pairs if pair.startswith(start)]
+    return Path(os.fsdecode(named[0])) if named else None
+
+
+def kill_marked(folder: Path) -> None:
+    """Kill the processes that are marked with ``folder``, and return when there is none."""
+
+    def gone() -> bool:
+        pids = marked(folder)
+        for pid in pids:
+            send(pid, signal.SIGKILL)
+        return not pids
+
+    wait_until(gone, KILL_TIMEOUT_S, f"the processes of {folder} are gone")
 
 
 def send(pid: int, number: signal.Signals) -> None:

@@ -32,10 +32,10 @@ UPDATE = CREATE - {"version", "admin_user", "restore_from"}
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidRequest unless a server may be called ``name``."""
+    """Raise InvalidRequest unless a resource may be called ``name``."""
     if not NAME.fullmatch(name):
         raise InvalidRequest(
-            f"{name!r} is no server's name: up to 62 lower-case letters, digits, _ and -,"
+            f"{name!r} is no resource's name: up to 62 lower-case letters, digits, _ and -,"
             " a letter first"
         )
 

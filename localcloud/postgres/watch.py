@@ -28,22 +28,11 @@ def main() -> None:
 
 
 def clear(folder: Path) -> None:
-    """Kill the processes that work below ``folder``, then delete it."""
-    while pids := working_below(folder):
+    """Kill the processes that belong to ``folder``, then delete it."""
+    while pids := processes.belonging_to(folder):
         for pid in pids:
             processes.send(pid, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def working_below(folder: Path) -> list[int]:
-    """Return the pids whose working folder is below ``folder``: servers, and their children."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        pid = int(entry.name)
-        where = processes.working_folder(pid)
-        if where is not None and where.is_relative_to(folder) and processes.alive(pid):
-            found.append(pid)
-    return found
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from localcloud import daemon
+from localcloud import daemon, processes
 from localcloud.client import Client, server_path
 from localcloud.home import Home
 from localcloud.postgres import watch
@@ -79,7 +79,7 @@ class Cloud:
 
     def processes(self):
         """Return the pids of all that belongs to this cloud."""
-        return watch.working_below(self.home.root)
+        return processes.belonging_to(self.home.root)
 
 
 @pytest.fixture(scope="session")
