@@ -42,8 +42,8 @@ clusters: $(VENV) .venv/.go ## Build Kubernetes for the local clouds, once: abou
 	@.venv/bin/python -m localcloud build kubernetes
 
 .PHONY: demo
-demo: $(VENV) ## Move six databases between two local clouds and prove nothing is lost
-	@scripts/demo
+demo: $(VENV) ## Move six databases between two local clouds; MODE=live: nobody waits; ROLLBACK=1: and back
+	@MODE=$(MODE) ROLLBACK=$(ROLLBACK) scripts/demo
 
 .PHONY: test
 test: $(VENV) $(BINARIES) $(BROWSER) .venv/.go ## Run every check and test below
@@ -57,10 +57,10 @@ check: $(VENV) ## Linters, types, unit and contract tests: under a minute
 unit: $(VENV) ## Pure functions on values; ARGS= goes to pytest here and below
 integration: $(VENV) $(BINARIES) $(BROWSER) ## Each module, and the local cloud, on real servers
 molecule: $(VENV) ## Each scenario; ARGS='-s NAME' runs one
-fault: $(VENV) $(BINARIES) .venv/.go ## Processes killed, links cut, disks full: nothing lost, nothing twice
+fault: $(VENV) $(BINARIES) .venv/.go ## Processes killed, links cut, disks full; `test` takes a sample of it
 e2e: $(VENV) $(BROWSER) ## The demo and the stages, as a user runs them
 unit integration molecule fault e2e:
-	@.venv/bin/python scripts/tests.py $@ -- $(ARGS)
+	@.venv/bin/python scripts/tests.py $@ -- $(if $(filter fault,$@),--all-faults) $(ARGS)
 
 .PHONY: format
 format: $(VENV) ## Format the code and fix what linters can

@@ -24,9 +24,9 @@ class Demo:
         cloud = {"LOCALCLOUD_HOME": str(folder / "cloud")}
         self.env = {**environment(), **cloud, "LANDBRIDGE_STATE_DIR": str(self.state)}
 
-    def __call__(self, *command):
+    def __call__(self, *command, **more):
         done = subprocess.run(
-            command, cwd=PROJECT, env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
+            command, cwd=PROJECT, env={**self.env, **more}, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, check=False,
         )  # fmt: skip
         return Result(done.returncode, done.stdout + done.stderr)
@@ -80,3 +80,23 @@ def test_six_databases_move_under_load_and_come_back_and_nothing_is_lost(demo):
     home = demo.ledger()
     assert home["passed"], home
     assert acknowledged(home) > acknowledged(there)
+
+
+@pytest.mark.long
+def test_six_databases_cross_under_load_and_come_back_and_no_write_fails(demo):
+    shown = demo(str(PROJECT / "scripts" / "demo"), MODE="live", ROLLBACK="1")
+    assert shown.returncode == 0, shown.output
+    home = demo.ledger()
+    assert home["passed"], home
+    assert acknowledged(home) > 100
+    assert [each["errors_count"] for each in home["databases"]] == [0] * 4
+    report = json.loads((demo.state / "local" / "report.json").read_text())
+    assert {each["host"] for each in report["databases"]} == DATABASES
+
+    again = demo.playbook("migrate.yml")
+    assert again.returncode == 0, again.output
+    report = json.loads((demo.state / "local" / "report.json").read_text())
+    assert all(each["crossing"]["way_back"] == "following" for each in report["databases"])
+    assert all(each["verified"] for each in report["databases"])
+    once_more = demo.playbook("migrate.yml")
+    assert (once_more.returncode, once_more.changed) == (0, 0), once_more.output

@@ -113,6 +113,14 @@ def test_check_mode_predicts_and_changes_nothing(few, run_module, catalog):
     assert catalog(few["source"]) == before[0]
 
 
+def test_a_database_without_tables_is_followed_like_any(source, target, run_module, absent):
+    pair = {"source": source, "target": target}
+    first = run_module(pg_follow, **pair)
+    assert (first["state"], first["links_count"]) == ("following", 1)
+    assert run_module(pg_follow, **pair)["changed"] is False
+    absent(pair)
+
+
 def test_what_was_stopped_goes_on_where_it_was(few, run_module, arrived, contents_of):
     run_module(pg_follow, **few)
     stopped = run_module(pg_follow, **few, state="stopped")
