@@ -218,7 +218,7 @@ def test_a_server_without_logical_wal_slots_or_senders_is_told_what_to_set(
         _configured(source_server)
     assert {"wal_level", "no_free_slot", "no_free_sender"} <= set(found)
     assert "wal_level: logical" in found["wal_level"]["remedy"]
-    assert "max_wal_senders to 3 or more" in found["no_free_sender"]["remedy"]
+    assert "max_wal_senders: 3" in found["no_free_sender"]["remedy"]
 
 
 def _configured(server, **parameters):
