@@ -26,8 +26,8 @@ class Demo:
 
     def __call__(self, *command, **more):
         done = subprocess.run(
-            command, cwd=PROJECT, env={**self.env, **more}, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, check=False,
+            command, cwd=PROJECT, env={**self.env, **more}, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         return Result(done.returncode, done.stdout + done.stderr)
 
