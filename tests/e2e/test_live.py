@@ -90,3 +90,16 @@ def test_a_database_crosses_under_load_and_comes_back_and_no_write_is_lost(live)
         with connect(live.side(side)) as conn:
             ours = "SELECT count(*) FROM pg_namespace WHERE nspname = 'landbridge'"
             assert conn.execute(ours).fetchone() == (0,), side
+
+
+def test_each_database_may_have_a_mode_of_its_own(migration):
+    migration.variables["landbridge_mode"] = "live"
+    migration.databases["legacy"]["landbridge_mode"] = "window"
+    done = migration.run()
+    assert done.returncode == 0, done.output
+    found = {each["host"]: each for each in migration.report["databases"]}
+    assert found["shop"]["crossing"]["way_back"] == "following"
+    assert found["legacy"]["crossing"] is None
+    assert found["legacy"]["window_s"] > found["shop"]["window_s"]
+    with connect(migration.side("new", 'Legacy "Billing"')) as conn:
+        assert conn.execute('SELECT count(*) FROM "Odd ""name"."a%b"').fetchone() == (3,)
