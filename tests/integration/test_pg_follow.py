@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from ansible_collections.landbridge.migration.plugins.modules import pg_clone, pg_follow
+from ansible_collections.landbridge.migration.plugins.modules import pg_clone, pg_follow, pg_verify
 
 pytestmark = pytest.mark.postgres
 
@@ -118,6 +118,8 @@ def test_a_database_without_tables_is_followed_like_any(source, target, run_modu
     first = run_module(pg_follow, **pair)
     assert (first["state"], first["links_count"]) == ("following", 1)
     assert run_module(pg_follow, **pair)["changed"] is False
+    verified = run_module(pg_verify, **pair, live=True)
+    assert verified["evidence"]["equal"], verified
     absent(pair)
 
 

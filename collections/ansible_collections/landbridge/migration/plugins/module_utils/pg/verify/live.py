@@ -18,7 +18,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
-from ...errors import PreconditionError
 from ...waiting import Deadline
 from ..catalog.catalog import Catalog, Key, Table
 from ..catalog.catalog_diff import Difference
@@ -82,8 +81,6 @@ def compare(
         known = _Progress()
         sides, horizons = _snapshots(both, passed)
         left = pairs(sides, options.tables, skipped=[*_uncompared(both)])
-        if not left:
-            raise PreconditionError("source: it has no table that can be compared.")
         for attempt in range(SNAPSHOTS):
             if attempt:
                 sides, horizons = _snapshots(both, passed)
