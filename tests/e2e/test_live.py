@@ -103,3 +103,25 @@ def test_each_database_may_have_a_mode_of_its_own(migration):
     assert found["legacy"]["window_s"] > found["shop"]["window_s"]
     with connect(migration.side("new", 'Legacy "Billing"')) as conn:
         assert conn.execute('SELECT count(*) FROM "Odd ""name"."a%b"').fetchone() == (3,)
+
+
+def test_a_rehearsal_and_following_that_is_ended_leave_nothing_on_the_source(live):
+    ours = """SELECT (SELECT count(*) FROM pg_replication_slots),
+      (SELECT count(*) FROM pg_publication),
+      (SELECT count(*) FROM pg_namespace WHERE nspname = 'landbridge')"""
+
+    def left():
+        with connect(live.side("old")) as conn:
+            return conn.execute(ours).fetchone()
+
+    rehearsed = live.run(playbook="playbooks/rehearse.yml")
+    assert rehearsed.returncode == 0, rehearsed.output
+    assert left() == (0, 0, 0)
+    followed = live.run("--tags", "preflight,postgres,dataxfer")
+    assert followed.returncode == 0, followed.output
+    assert left() == (1, 1, 1)
+    ended = live.run("-e", "rollback_following=end", playbook="playbooks/rollback.yml")
+    assert ended.returncode == 0, ended.output
+    assert left() == (0, 0, 0)
+    with connect(live.target, dbname="postgres") as conn:
+        assert conn.execute("SELECT FROM pg_database WHERE datname ~ 'shop'").fetchall() == []
