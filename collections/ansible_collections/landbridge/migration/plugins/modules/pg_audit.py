@@ -14,7 +14,7 @@ description:
   - In V(live) mode (O(mode)) each server is also asked to connect to the other one, as a subscriber
     would, in a transaction that is rolled back.
   - Tells the sizes, the identity of the source database, and how long a copy is expected to take.
-extends_documentation_fragment: [landbridge.migration.pg]
+extends_documentation_fragment: [landbridge.migration.pg, landbridge.migration.pg_link]
 options:
   target:
     description: >-
@@ -56,32 +56,6 @@ options:
     type: int
     default: 1
     version_added: 0.2.0
-  addresses:
-    description: >-
-      In V(live) mode, how each server is reached from the other one, where that is another way than
-      O(source) and O(target) name. What is left out is as there.
-    type: dict
-    default: {}
-    version_added: 0.2.0
-    suboptions:
-      source:
-        description: How the target's server reaches the source.
-        type: dict
-        suboptions: &address
-          host: {type: str, description: Host name or address.}
-          port: {type: int, description: TCP port.}
-          sslmode:
-            description: How the certificate is checked.
-            type: str
-            choices: [disable, allow, prefer, require, verify-ca, verify-full]
-          sslrootcert:
-            description: >-
-              File with the certificate authorities, on the host of the server that connects.
-            type: str
-      target:
-        description: How the source's server reaches the target.
-        type: dict
-        suboptions: *address
   fence:
     description: Whether to look for what a fence of the source needs and could not hold.
     type: bool

@@ -24,7 +24,10 @@ description:
     what they showed there.
   - Needs no superuser, but to own both databases. To be followed back, the source's server must be
     of version 16 or newer, or let the role subscribe; otherwise C(evidence.way_back) is V(none).
-extends_documentation_fragment: [landbridge.migration.pg, landbridge.migration.pooler]
+extends_documentation_fragment:
+  - landbridge.migration.pg
+  - landbridge.migration.pg_link
+  - landbridge.migration.pooler
 options:
   direction:
     description: V(forward) lets the target serve, V(back) the source.
@@ -53,30 +56,6 @@ options:
         description: The target, as the pooler reaches it.
         type: dict
         suboptions: *route
-  addresses:
-    description: >-
-      How each server reaches the other, where it is not as this machine does. What is left out is
-      as in O(source) and O(target).
-    type: dict
-    default: {}
-    suboptions:
-      source:
-        description: How the target's server reaches the source.
-        type: dict
-        suboptions: &address
-          host: {type: str, description: Host name or address.}
-          port: {type: int, description: TCP port.}
-          sslmode:
-            description: How the certificate is checked.
-            type: str
-            choices: [disable, allow, prefer, require, verify-ca, verify-full]
-          sslrootcert:
-            type: str
-            description: File with the certificate authorities to trust, on the server's host.
-      target:
-        description: How the source's server reaches the target, for the way back.
-        type: dict
-        suboptions: *address
   keep:
     description: Roles that may connect to the fenced side, besides the one connecting here.
     type: list

@@ -27,7 +27,7 @@ description:
   - Needs no superuser, but the role of O(source) must own the tables or be a member of their
     owners, and may replicate; that of O(target) may make subscriptions. From version 16 of the
     source on the subscription has a role of its own, otherwise that of O(source).
-extends_documentation_fragment: [landbridge.migration.pg]
+extends_documentation_fragment: [landbridge.migration.pg, landbridge.migration.pg_link]
 requirements: ["psql >= 13", "pg_dump, not older than the source"]
 options:
   state:
@@ -38,30 +38,6 @@ options:
     type: str
     choices: [following, stopped, absent]
     default: following
-  addresses:
-    description: >-
-      How each server reaches the other, where it is not as this machine does. What is left out is
-      as in O(source) and O(target).
-    type: dict
-    default: {}
-    suboptions:
-      source:
-        description: How the target's server reaches the source.
-        type: dict
-        suboptions: &address
-          host: {type: str, description: Host name or address.}
-          port: {type: int, description: TCP port.}
-          sslmode:
-            description: How the certificate is checked.
-            type: str
-            choices: [disable, allow, prefer, require, verify-ca, verify-full]
-          sslrootcert:
-            type: str
-            description: File with the certificate authorities to trust, on the server's host.
-      target:
-        description: How the source's server reaches the target, for the way back.
-        type: dict
-        suboptions: *address
   role_map:
     description: >-
       The target's names of the source's roles, for owners, grants, policies and settings. A role
