@@ -38,7 +38,7 @@ $(BINARIES): $(VENV)
 	@touch $@
 
 .PHONY: clusters
-clusters: $(VENV) .venv/.go ## Build Kubernetes for the local clouds, once: about 6 minutes on 2 cores
+clusters: $(VENV) .venv/.go ## Build Kubernetes for the local clouds, once; it takes a while
 	@.venv/bin/python -m localcloud build kubernetes
 
 .PHONY: demo
